@@ -7,9 +7,10 @@ from datetime import date
 import pytest
 from tests.processor import at_most
 
+from windsock.code.known import FoundClass
 from windsock.code.mentions import Mentions, mentioned
 from windsock.code.stale import Why, only_variant, stale
-from windsock.code.uses import Code, FoundClass, Reference, scan
+from windsock.code.uses import Code, Reference, scan
 from windsock.flags import Flag, read_document
 
 IN = {"in": [{"var": "email"}, ["a"]]}

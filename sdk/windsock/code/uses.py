@@ -16,8 +16,9 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
+from windsock.code.known import Feature, FoundClass, Holder, Knowledge, Known, module_path
 from windsock.code.names import INNER, NameScope, dotted
 from windsock.code.search import Parsed, Search
 from windsock.code.sources import UnfitError, expression
@@ -33,12 +34,6 @@ _CLIENT: Final = frozenset(
 _VIEWS: Final = ("for_user", "afor_user", "live")
 _FEATURE: Final = frozenset({"windsock.feature", "windsock.settings.features.feature"})
 _MOST_ROUNDS: Final = 5
-_LONGEST: Final = 8
-"""The last so many parts of dotted names are compared."""
-
-_Path: TypeAlias = tuple[str, ...]
-"""A dotted name in its parts."""
-
 _WRAPPERS: Final = ("Annotated", "Optional", "Final", "ClassVar")
 
 
@@ -63,35 +58,6 @@ class Reference:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class FoundClass:
-    """A settings class in the code: its flag and fields, and where it is."""
-
-    name: str
-    flag: str
-    fields: tuple[str, ...]
-    path: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Holder:
-    """A class that isn't a settings class: the known attributes of its instances."""
-
-    members: "dict[str, _Known]" = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Feature:
-    """The result of `windsock.feature`: evaluated when called."""
-
-    flag: str
-
-
-_Known: TypeAlias = FoundClass | _Holder | _Feature
-"""What a name or an attribute means."""
-
-
 @dataclass(slots=True)
 class Code:
     """The uses and classes found, and the files that couldn't be parsed, each with the reason."""
@@ -113,20 +79,20 @@ def scan(paths: Sequence[Path]) -> Code:
     """
     code = Code()
     search = Search(paths, code.unread)
-    shared = _Shared({})
+    knowledge = Knowledge()
     modules: list[Parsed] = []
     # Learn what classes and modules hold, in any order, until nothing is added (a module may re-export
     # what it imported).
     for _ in range(_MOST_ROUNDS):
-        fresh = list(search.parsed(shared.words))
-        known, modules = shared.size, modules + fresh
+        fresh = list(search.parsed({"windsock", *_CLIENT, *knowledge.names}))
+        known, modules = knowledge.size, modules + fresh
         for each in fresh:
             _Classes(each, code).walk()
-        shared.classes.update({declared.name: declared for declared in code.classes})
+        knowledge.classes.update({declared.name: declared for declared in code.classes})
         found = Code()
         for each in modules:
-            _Uses(each, found, shared).walk()
-        if not fresh and shared.size == known:
+            _Uses(each, found, knowledge).walk()
+        if not fresh and knowledge.size == known:
             break
     code.uses += found.uses
     code.uses.sort(key=lambda use: (use.flag, use.path, use.line, use.column))
@@ -193,64 +159,28 @@ class _Classes(_Visitor):
         self._code.uses.append(Reference(flag, None, self._path, line, column, "class"))
 
 
-@dataclass(slots=True)
-class _Shared:
-    """Knowledge shared by all modules: classes by name, and what each module's global names mean."""
-
-    classes: dict[str, _Known]
-    globals: dict[_Path, _Known] = field(default_factory=dict)
-    endings: dict[_Path, _Path] = field(default_factory=dict)
-    """The first global whose path ends so; a file's path may begin above the package."""
-
-    @property
-    def size(self) -> int:
-        """How much is known."""
-        members = sum(len(each.members) for each in self.classes.values() if isinstance(each, _Holder))
-        return len(self.globals) + members
-
-    @property
-    def words(self) -> set[str]:
-        """The words of which a file has at least one if it can use a flag, as far as is known."""
-        holders = (
-            name for name, each in self.classes.items() if not isinstance(each, _Holder) or each.members
-        )
-        return {"windsock", *_CLIENT, *holders, *(path[-1] for path in self.globals)}
-
-    def hold(self, module: _Path, name: str, known: _Known) -> None:
-        """Remember what a global name of a module means."""
-        full = (*module, name)
-        self.globals[full] = known
-        for number in range(len(module)):
-            self.endings.setdefault(full[number:], full)
-
-    def find(self, name: str) -> _Known | None:
-        """What ``package.module.name`` means."""
-        full = self.endings.get(tuple(name.split(".")[-_LONGEST:]))
-        return None if full is None else self.globals[full]
-
-
 class _Uses(_Visitor):
     """Finds uses; tracks names that hold settings per function and class, on top of the module's."""
 
-    def __init__(self, parsed: Parsed, code: Code, shared: "_Shared") -> None:
+    def __init__(self, parsed: Parsed, code: Code, knowledge: Knowledge) -> None:
         super().__init__(parsed, code)
-        self._shared = shared
-        self._classes = shared.classes
-        self._module = _module_path(parsed.path)
-        self._scopes: list[dict[str, _Known]] = [{}]
-        self._inside: list[_Known | None] = [None]
+        self._knowledge = knowledge
+        self._classes = knowledge.classes
+        self._module = module_path(parsed.path)
+        self._scopes: list[dict[str, Known]] = [{}]
+        self._inside: list[Known | None] = [None]
         """The class whose body is walked, outermost first; None in a function."""
-        self._answers: dict[ast.expr, _Known | None] = {}
+        self._answers: dict[ast.expr, Known | None] = {}
         """What attributes give, until something is assigned: each asks for all before it in ``a.b.c``."""
 
     def enter_scope(self, node: ast.AST) -> None:
         self._answers.clear()
         if isinstance(node, ast.ClassDef):
-            self._inside.append(self._classes.setdefault(node.name, _Holder()))
+            self._inside.append(self._classes.setdefault(node.name, Holder()))
             self._scopes.append({})
             return
         owner = self._inside[-1]
-        held: dict[str, _Known] = {}
+        held: dict[str, Known] = {}
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             parameters = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
             for each in parameters:
@@ -281,9 +211,9 @@ class _Uses(_Visitor):
         elif isinstance(node, ast.NamedExpr):
             self._assign(node.target, self._known(node.value))
 
-    def _assign(self, target: ast.expr, known: _Known | None) -> None:
+    def _assign(self, target: ast.expr, known: Known | None) -> None:
         self._answers.clear()
-        owner: _Known | None = None
+        owner: Known | None = None
         name = ""
         if isinstance(target, ast.Name):
             name = target.id
@@ -291,10 +221,10 @@ class _Uses(_Visitor):
             owner = self._inside[-1]
         elif isinstance(target, ast.Attribute):
             owner, name = self._known(target.value), target.attr
-        if isinstance(owner, _Holder) and known is not None:
+        if isinstance(owner, Holder) and known is not None:
             owner.members[name] = known
         if isinstance(target, ast.Name) and len(self._scopes) == 1 and known is not None:
-            self._shared.hold(self._module, name, known)
+            self._knowledge.hold(self._module, name, known)
 
     def _call(self, node: ast.Call) -> None:
         names = self.names(node.func)
@@ -310,7 +240,7 @@ class _Uses(_Visitor):
                 self._read_in(action, declared)
         elif "builtins.getattr" in names and len(given) > 1 and first is not None:
             self._read(first, _text(given[1]) or "", node)
-        elif isinstance(feature := self._known(node.func), _Feature):
+        elif isinstance(feature := self._known(node.func), Feature):
             self._note(feature.flag, None, self._parsed.place(node), "call")
 
     def _read(self, value: ast.expr, name: str, node: ast.Attribute | ast.Call) -> None:
@@ -332,7 +262,7 @@ class _Uses(_Visitor):
             ):
                 self._note(declared.flag, node.attr, self._parsed.place_of_attribute(node), "read")
 
-    def _known(self, node: ast.expr) -> _Known | None:
+    def _known(self, node: ast.expr) -> Known | None:
         """What an expression gives, as far as names tell: a view of a settings class, or its holder."""
         if isinstance(node, ast.Await):
             return self._known(node.value)
@@ -342,28 +272,28 @@ class _Uses(_Visitor):
         if isinstance(node, ast.Attribute):
             if node not in self._answers:
                 owner = self._known(node.value)
-                held = owner.members.get(node.attr) if isinstance(owner, _Holder) else self._imported(node)
+                held = owner.members.get(node.attr) if isinstance(owner, Holder) else self._imported(node)
                 self._answers[node] = held
             return self._answers[node]
         if isinstance(node, ast.Call):
             function = node.func
             if self.names(function) & _FEATURE and (given := _arguments(node)) and (key := _text(given[0])):
-                return _Feature(key)
+                return Feature(key)
             viewed = isinstance(function, ast.Attribute) and function.attr in _VIEWS
             return self._class(function.value if viewed else function)  # type: ignore[attr-defined]
         return None
 
-    def _imported(self, node: ast.expr) -> _Known | None:
+    def _imported(self, node: ast.expr) -> Known | None:
         """What a name imported from another module means there."""
-        return next((found for name in self.names(node) if (found := self._shared.find(name))), None)
+        return next((found for name in self.names(node) if (found := self._knowledge.find(name))), None)
 
-    def _class(self, node: ast.expr) -> _Known | None:
+    def _class(self, node: ast.expr) -> Known | None:
         names = {name.rpartition(".")[2] for name in self.names(node)}
         if isinstance(node, ast.Name):
             names.add(node.id)
         return next((self._classes[name] for name in names if name in self._classes), None)
 
-    def _annotated(self, node: ast.expr) -> _Known | None:
+    def _annotated(self, node: ast.expr) -> Known | None:
         """The class that an annotation names, even as a string, with ``| None``, or in ``Annotated``."""
         if isinstance(node, ast.Constant):
             try:
@@ -381,7 +311,7 @@ class _Uses(_Visitor):
             return self._annotated(first) if wrapper in _WRAPPERS else None
         return self._class(node)
 
-    def _hold(self, name: str, known: _Known | None) -> None:
+    def _hold(self, name: str, known: Known | None) -> None:
         if known is not None:
             self._scopes[-1][name] = known
         else:
@@ -390,12 +320,6 @@ class _Uses(_Visitor):
     def _note(self, flag: str | None, name: str | None, place: tuple[int, int], kind: str) -> None:
         if flag is not None:
             self._code.uses.append(Reference(flag, name, self._path, *place, kind))
-
-
-def _module_path(path: str) -> _Path:
-    """The last parts of a file's path, as they match those of an import."""
-    parts = Path(path).with_suffix("").parts
-    return (parts[:-1] if parts[-1] == "__init__" else parts)[1 - _LONGEST :]
 
 
 def _is_validator(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
