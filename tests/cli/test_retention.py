@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from tests.flagfiles import write_flags
 from tests.waiting import eventually
 
+from windsock.errors import DatabaseUnfitError
 from windsock.healing.postgres_board import PostgresBoard
 from windsock.healing.quarantine import Fault, Outbox
 from windsock.postgres.migrations import find_folder, migrate, read_migrations
@@ -203,6 +204,17 @@ def test_a_flag_that_cannot_be_read_might_run_an_experiment(run, tables, tmp_pat
     assert rows(tables, "windsock.exposures", "unit") == ["ann"]
 
 
+def test_of_an_open_experiment_by_request_the_events_stay_that_name_only_the_request(run, tables):
+    for unit, experiment in (("r-1", "open"), ("r-2", "over")):
+        exposure(tables, experiment, unit, OLD)
+        request(tables, None, OLD, unit)
+        event(tables, None, OLD, request_id=unit)
+    exposure(tables, "open", "r-3", NEW)
+    run("prune", "--older-than", "90d")
+    assert rows(tables, "usage_logs", "request_id") == ["r-1"]
+    assert rows(tables, "windsock.metric_events", "request_id") == ["r-1"]
+
+
 def test_a_folder_of_flags_that_is_not_there_closes_no_experiment(run, tables, tmp_path):
     exposure(tables, "open", "ann", OLD)
     (tmp_path / "a file").touch()
@@ -314,7 +326,9 @@ def test_what_a_service_writes_of_a_person_is_found_in_no_table_afterwards(run, 
 @pytest.mark.parametrize("key", [None, KEY])
 def test_a_uuid_is_found_in_whatever_spelling_it_was_stored_or_is_given(run, tables, key, given):
     ann = "6b3fabcd-0000-4000-8000-00000000000e"
-    spellings = (ann, ann.upper(), ann.replace("-", ""), ann.replace("-", "").upper())
+    braced = f"{{{ann}}}"  # as .NET and Windows write it
+    spellings = (ann, ann.upper(), ann.replace("-", ""), ann.replace("-", "").upper(), braced, braced.upper())
+    spellings += (f"urn:uuid:{ann}", f"urn:uuid:{ann.upper()}")
     stored = [stored_user_id(each, None if key is None else key.encode()) for each in spellings]
     tables.execute("insert into profiles (id, config_id) select %s, id from app_configurations", [ann])
     for name in (*stored, BOB):
@@ -327,6 +341,52 @@ def test_a_uuid_is_found_in_whatever_spelling_it_was_stored_or_is_given(run, tab
     assert rows(tables, "usage_logs", "user_id") == rows(tables, "windsock.exposures", "unit") == [BOB]
     assert rows(tables, "profiles", "config_id is null") == ["True"]
     assert rows(tables, "windsock.assignment_history", "user_id") == []
+
+
+def test_a_request_that_has_another_users_id_takes_nothing_of_theirs_with_it(run, tables):
+    """Whoever calls chooses the request's id."""
+    for user, request_id in (("mallory", "bob"), ("mallory", "m-1"), ("bob", "b-1")):
+        request(tables, user, NEW, request_id)
+    for unit in ("bob", "mallory", "m-1", "b-1"):
+        exposure(tables, "open", unit, NEW)
+    run("forget", "mallory")
+    assert rows(tables, "windsock.exposures", "unit") == ["b-1", "bob"]
+
+
+@pytest.fixture
+def locked(tables, database):
+    """Lock a table in another session for the duration of a block."""
+
+    @contextlib.contextmanager
+    def lock(table):
+        with psycopg.connect(database) as other:
+            other.execute(f"lock table {table} in access exclusive mode")
+            yield
+            other.rollback()
+
+    return lock
+
+
+@pytest.mark.parametrize(
+    "table", sorted({each.split()[0] for each in (*PRUNED.values(), *FORGOTTEN.values())})
+)
+def test_a_table_that_another_session_has_locked_is_not_waited_for_without_end(
+    tables, locked, table, monkeypatch
+):
+    monkeypatch.setattr("windsock.postgres.retention._PATIENCE", "20ms")
+    tables.execute("set statement_timeout = '60s'")  # a wait without end ends as another error
+    request(tables, "ann", OLD)
+    with locked(table):
+        if table in PRUNED.values():
+            with pytest.raises(DatabaseUnfitError, match="another session has a table or rows locked"):
+                prune(tables, timedelta(days=90))
+        if table in {each.split()[0] for each in FORGOTTEN.values()}:
+            with pytest.raises(DatabaseUnfitError, match="another session has a table or rows locked"):
+                forget(tables, ["ann"])
+    request(tables, "ann", OLD)
+    assert forget(tables, ["ann"])["public.usage_logs"] >= 1
+    prune(tables, timedelta(days=90))
+    assert tables.execute("show lock_timeout").fetchone() == ("0",), "nothing is set for the session"
 
 
 @pytest.mark.parametrize("id_type", ["uuid", "bigint", "text"])

@@ -1,7 +1,7 @@
 """Data retention: what's deleted when it's old, and what's deleted at a person's request."""
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,12 +10,14 @@ from windsock.errors import DatabaseUnfitError
 from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
 from windsock.postgres.refusals import refused_in_words
+from windsock.text import one_line
 
 if TYPE_CHECKING:
     import psycopg
 
 _BATCH = 10_000
 _LOG_BATCH = 100_000  # once in a run: the mirror, which has seconds for it, cuts 20,000 rows at each round
+_PATIENCE = "10s"  # for each lock
 _WHO_MAY = "connect as a login in the role windsock_pruner"
 
 PRUNED = MappingProxyType(
@@ -73,21 +75,23 @@ def prune(
         The number of deleted rows, by table.
 
     Raises:
-        DatabaseUnfitError: The role may not, or the database has older migrations.
+        DatabaseUnfitError: The role may not, the database has older migrations, or another session has a
+            table locked.
     """
     queries = load_queries("windsock.postgres", "retention.sql")
     cut = datetime.now(UTC) - older_than
     whole = connection.transaction(force_rollback=True) if dry_run else contextlib.nullcontext()
     with refused_in_words(DatabaseUnfitError, _WHO_MAY), whole:
-        found = {name for (name,) in connection.execute(queries["open_experiments"], {"cut": cut})}
+        with _patient(connection, "windsock.exposures"):
+            found = {name for (name,) in connection.execute(queries["open_experiments"], {"cut": cut})}
         named = {name for name in open_experiments if _could_be(connection, name, b"text")}
         parameters = {"cut": cut, "most": _BATCH, "open": sorted(found | named)}
         deleted = {}
         for name, table in PRUNED.items():
             deleted[table] = 0
-            while count := connection.execute(queries[f"prune_{name}"], parameters).rowcount:
+            while count := _delete(connection, table, queries[f"prune_{name}"], parameters):
                 deleted[table] += count
-        connection.execute(queries["cut_log"], {"cut": cut, "most": _LOG_BATCH})
+        _delete(connection, "windsock.change_log", queries["cut_log"], {"cut": cut, "most": _LOG_BATCH})
     return deleted
 
 
@@ -104,7 +108,8 @@ def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[
         The number of rows, by table.
 
     Raises:
-        DatabaseUnfitError: The role may not, or the database has older migrations.
+        DatabaseUnfitError: The role may not, the database has older migrations, or another session has a
+            table locked.
     """
     queries = load_queries("windsock.postgres", "retention.sql")
     with refused_in_words(DatabaseUnfitError, _WHO_MAY), connection.transaction():
@@ -115,11 +120,34 @@ def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[
             "uuids": [name for name in names if _could_be(connection, name, b"uuid")],
         }
         return {
-            table: connection.execute(
-                queries[f"forget_{name}"].replace(b"{type}", id_type), parameters
-            ).rowcount
+            table: _delete(
+                connection, table, queries[f"forget_{name}"].replace(b"{type}", id_type), parameters
+            )
             for name, table in FORGOTTEN.items()
         }
+
+
+def _delete(
+    connection: "psycopg.Connection", table: str, query: bytes, parameters: Mapping[str, object]
+) -> int:
+    with _patient(connection, table):
+        return connection.execute(query, parameters).rowcount
+
+
+@contextlib.contextmanager
+def _patient(connection: "psycopg.Connection", table: str) -> Iterator[None]:
+    """A transaction that waits seconds for a lock: whoever waits longer holds up everybody else too."""
+    import psycopg  # noqa: PLC0415 - an extra, and it is there
+
+    try:
+        with connection.transaction():
+            connection.execute(load_queries("windsock.postgres", "retention.sql")["wait"], [_PATIENCE])
+            yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise DatabaseUnfitError(
+            f"{table}: another session has a table or rows locked that this needs ({one_line(error)}); find"
+            " it with pg_blocking_pids() or in pg_stat_activity, then try again"
+        ) from error
 
 
 def _could_be(connection: "psycopg.Connection", name: str, id_type: bytes) -> bool:

@@ -1,5 +1,9 @@
 -- What `windsock prune` and `windsock forget` ask and delete. A batch at a time: no statement holds many rows' locks.
 
+-- name: wait
+-- How long each statement of the transaction waits for a lock.
+select pg_catalog.set_config('lock_timeout', %s, true);
+
 -- name: open_experiments
 -- Experiments that somebody was exposed to since :cut, or whose assignments last.
 select experiment from windsock.exposures group by experiment having pg_catalog.max(first_exposed_at) >= %(cut)s
@@ -22,7 +26,8 @@ delete from windsock.metric_events where id in (
     select id from windsock.metric_events m
     where occurred_at < %(cut)s
         and not exists (
-            select from windsock.exposures e where e.experiment = any(%(open)s) and e.unit in (m.user_id, m.unit))
+            select from windsock.exposures e
+            where e.experiment = any(%(open)s) and e.unit in (m.user_id, m.unit, m.request_id))
     limit %(most)s);
 
 -- name: prune_exposures
@@ -101,9 +106,13 @@ delete from windsock.faults where request_id in (
     select request_id from public.usage_logs where user_id = any(%(names)s));
 
 -- name: forget_request_exposures
--- Exposures of requests, before the requests that they name.
+-- Exposures of requests, before the requests that they name. Who calls chooses the request's id: what is another user's
+-- id stays.
 delete from windsock.exposures where unit in (
-    select request_id from public.usage_logs where user_id = any(%(names)s));
+    select request_id from public.usage_logs where user_id = any(%(names)s)
+    except
+    select user_id from public.usage_logs where user_id in (
+        select request_id from public.usage_logs where user_id = any(%(names)s)));
 
 -- name: forget_exposures
 -- Exposures of the user.

@@ -221,7 +221,11 @@ def stored_user_ids(user_id: str, key: bytes | None) -> frozenset[str]:
     spellings = {user_id}
     with contextlib.suppress(ValueError):
         same = UUID(user_id)
-        spellings |= {str(same), str(same).upper(), same.hex, same.hex.upper()}
+        spellings |= {
+            form
+            for each in (str(same), str(same).upper(), same.hex, same.hex.upper())
+            for form in (each, f"{{{each}}}", f"urn:uuid:{each}")
+        }
     return frozenset(stored_user_id(each, key) for each in spellings)
 
 
