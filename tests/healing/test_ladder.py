@@ -1,8 +1,10 @@
 """The rungs: last value that worked, weaker layers, code defaults; and what bounds the climb."""
 
 import asyncio
+import contextlib
 import threading
 import time
+from contextvars import ContextVar
 
 import pytest
 import tenacity
@@ -195,6 +197,25 @@ def test_a_run_within_the_deadline_keeps_its_request(serve, deadline):
     (row,) = memory.rows
     assert row.values == {"reasoning_model": "gpt-4o-mini"}
     assert row.healed[0]["failed_value"] == TYPO
+
+
+@pytest.mark.parametrize("deadline", [None, 20])
+@pytest.mark.parametrize("answers", [True, False])
+def test_what_a_run_sets_in_its_context_stays_set_with_a_deadline_too(serve, deadline, answers):
+    serve(profiles(["ann"], reasoning_model=TYPO))
+    seen = ContextVar("seen", default="")
+    token = seen.set("before")
+
+    def call(settings):
+        seen.set(f"{seen.get()} {settings.reasoning_model}")
+        if answers and settings.reasoning_model != TYPO:
+            return
+        raise not_found(settings.reasoning_model)
+
+    with contextlib.nullcontext() if answers else pytest.raises(StatusError):
+        windsock.heal(Teacher.for_user("ann"), call, deadline=deadline)
+    assert seen.get() == f"before {TYPO} gpt-4o-mini"
+    seen.reset(token)
 
 
 @pytest.mark.anyio

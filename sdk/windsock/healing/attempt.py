@@ -227,9 +227,8 @@ class Attempt(Generic[S]):
         return tuple(Healed(name, shown[name], text, layer) for name, layer in fell_to.items())
 
     def _text(self, error: Exception) -> str:
-        values = self._resolution.values
         secrets = type(self.settings).__windsock__.declaration.secrets
-        return describe(error, _secrets_in([values[name] for name in secrets]))
+        return describe(error, _secrets_in([self._resolution.values[name] for name in secrets]))
 
     def _faults_of(
         self, error: Exception, resolution: Resolution, names: tuple[str, ...]
@@ -324,7 +323,7 @@ def within(seconds: float | None, function: Callable[[], T]) -> list[T]:
 
     Args:
         seconds: How long to wait; None for no limit.
-        function: Runs in the caller's context.
+        function: Runs in a copy of the caller's context. Unless it's abandoned, the caller gets what it set.
 
     Returns:
         Its result in a list; an empty list if it didn't return in time or no thread could be started.
@@ -332,8 +331,7 @@ def within(seconds: float | None, function: Callable[[], T]) -> list[T]:
     Raises:
         BaseException: Whatever it raised.
     """
-    answers: list[T] = []
-    errors: list[BaseException] = []
+    answers, errors = list[T](), list[BaseException]()
     context = copy_context()
 
     def run() -> None:
@@ -348,6 +346,8 @@ def within(seconds: float | None, function: Callable[[], T]) -> list[T]:
     except RuntimeError:  # the process can't start another thread: treat as a timeout
         return []
     thread.join(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+    for variable, value in context.items() if answers or errors else ():
+        variable.set(value)
     if errors:
         raise errors[0]
     return answers
