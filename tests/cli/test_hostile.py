@@ -270,6 +270,48 @@ def test_a_population(folder, write):
         checked(folder, ("plan", "--users", path.name))
 
 
+def column(name: bytes, *fields: bytes) -> bytes:
+    """A Parquet file's word on one column, in Thrift's compact protocol: a name, then fields after it."""
+    return b"\x48" + bytes([len(name)]) + name + b"".join(fields) + b"\0"
+
+
+def group(name: bytes, children: int) -> bytes:
+    return column(name, b"\x15", bytes([2 * children]))
+
+
+def parquet(columns: int, schema: bytes) -> bytes:
+    """A Parquet file without rows."""
+    number = b"".join(bytes([columns >> shift & 0x7F | 0x80]) for shift in (0, 7, 14)) + bytes(
+        [columns >> 21]
+    )
+    footer = b"\x15\x02\x19\xfc" + number + schema + b"\x16\0\x19\x0c\0"
+    return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+ID = b"\x15\x0c\x25\0\x18\x02id\0"
+LEAF = b"\x15\x02\x25\0\x18\x01l\0"
+PARQUET = {
+    "groups 20,000 deep.parquet": parquet(20_003, group(b"s", 2) + ID + group(b"g", 1) * 20_000 + LEAF),
+    "lists 1,000 deep after others.parquet": parquet(
+        2_004, group(b"s", 3) + ID + LEAF + (group(b"a", 1) + group(b"list", 1)) * 1_000 + LEAF
+    ),
+    "50,000 columns.parquet": parquet(50_002, column(b"s", b"\x15\xa2\x8d\x06") + ID + LEAF * 50_000),
+    "a column whose values have any depth.parquet": parquet(
+        5, group(b"s", 2) + ID + column(b"v", b"\x15\x04", b"\x5c\x0c\x01\x10\0\0") + LEAF * 2
+    ),
+    "more columns than bytes.parquet": parquet(2**27, group(b"s", 1) + ID),
+    "an endless footer.parquet": b"PAR1" + b"\x19" * 500_000 + (500_000).to_bytes(4, "little") + b"PAR1",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PARQUET)
+def test_a_parquet_file_of_any_shape(folder, write, name):
+    write({"f": boolean({"fractional": [["on", 1], ["off", 1]]})})
+    (folder / name).write_bytes(PARQUET[name])
+    assert f"windsock: {name}: " in checked(folder, ("plan", "--users", name))
+
+
 POPULATIONS = {
     "2 million cells in one row.csv": b"x," * 2_000_000,
     "50,000 columns.csv": b",".join(b"c%d" % each for each in range(50_000)) + b"\n",

@@ -242,6 +242,16 @@ def test_a_path_that_duckdb_takes_for_a_pattern_is_refused(data, name) -> None:
         open_folder(outside)
 
 
+def test_a_column_nested_so_deep_that_duckdb_may_crash_is_refused(data) -> None:
+    engines.parquet(ROWS, data).backend.disconnect()
+    kind = pa.int32()
+    for _ in range(101):
+        kind = pa.struct([("inner", kind)])
+    pyarrow.parquet.write_table(pa.table({"deep": pa.array([], kind)}), data / "deep.parquet")
+    with pytest.raises(UnreachableError, match=r"deep\.parquet: columns are nested more than 100 deep"):
+        open_folder(data)
+
+
 POSTGRES = {
     "dropped": (
         "drop table windsock.metric_events",

@@ -37,6 +37,20 @@ def test_jsonl_and_parquet(tmp_path):
     assert users(from_file(parquet, "production", "uid")) == expected
 
 
+def test_a_folder_with_an_equals_sign_gives_no_user_an_id(tmp_path):
+    (tmp_path / "id=7").mkdir()
+    path = tmp_path / "id=7" / "users.csv"
+    path.write_text("id\nada\n")
+    assert users(from_file(path, "production")) == [{"targetingKey": "ada", "environment": "production"}]
+
+
+def test_a_path_that_duckdb_takes_for_a_pattern_names_no_other_files_users(tmp_path):
+    (tmp_path / "users[1].csv").write_text("id\nada\n")
+    (tmp_path / "users1.csv").write_text("id\nbob\n")
+    with pytest.raises(ConfigurationError, match="pattern; rename it"):
+        from_file(tmp_path / "users[1].csv", "production")
+
+
 def test_ids_that_are_numbers_in_the_file_are_text(tmp_path):
     path = tmp_path / "users.jsonl"
     path.write_text('{"id": 7, "age": 8}\n')

@@ -16,6 +16,7 @@ from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, JsonValue
 from windsock.flags.operations import operations
+from windsock.parquet import check_columns
 from windsock.plain_files import open_plain
 from windsock.postgres.migrations import connect
 from windsock.postgres.queries import load_queries
@@ -49,13 +50,18 @@ MADE_UP: Final = 10_000
 _POSTGRES: Final = ("postgresql://", "postgres://")
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)|[\[{}\]]', re.DOTALL)
 _KEYS: Final = ("targetingKey", "targeting_key", "user_id", "id")
+_ANY_DEPTH: Final = re.compile(r'\bVARIANT(?![\w" ])')
+"""DuckDB's type of values that may be nested to any depth, by which it crashes; not a field of that name."""
+
+_PATTERN: Final = frozenset("*?[")
 _READERS: Final = {
-    ".csv": "read_csv(?, header = true, types = {key})",
-    ".tsv": "read_csv(?, header = true, types = {key})",
-    ".jsonl": "read_json(?, format = 'newline_delimited')",
-    ".ndjson": "read_json(?, format = 'newline_delimited')",
-    ".parquet": "read_parquet(?)",
+    ".csv": "read_csv(?, header = true, hive_partitioning = false, types = {key})",
+    ".tsv": "read_csv(?, header = true, hive_partitioning = false, types = {key})",
+    ".jsonl": "read_json(?, format = 'newline_delimited', hive_partitioning = false)",
+    ".ndjson": "read_json(?, format = 'newline_delimited', hive_partitioning = false)",
+    ".parquet": "read_parquet(?, hive_partitioning = false)",
 }
+"""DuckDB's readers; a folder called ``id=7`` gives no user an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +234,7 @@ def from_file(path: Path, environment: str, key: str | None = None) -> Populatio
 
     Raises:
         UnreachableError: It can't be read in the format that its name implies.
-        ConfigurationError: Its name has another suffix, or it has no such column.
+        ConfigurationError: Its name has another suffix or is a pattern to DuckDB, or it has no such column.
         MissingExtraError: The ``gitops`` extra is not installed.
     """
     if path.suffix not in _READERS:
@@ -236,9 +242,13 @@ def from_file(path: Path, environment: str, key: str | None = None) -> Populatio
         raise ConfigurationError(
             f"--users: a population is a file in {', '.join(_READERS)}, mirror, usage, or postgresql://…"
         )
+    if not _PATTERN.isdisjoint(str(path)):
+        raise ConfigurationError(f"{path}: DuckDB takes *, ? and [ for a pattern; rename it")
     check_plain(path)
     if path.suffix in {".jsonl", ".ndjson"}:
         _check_lines(path)
+    elif path.suffix == ".parquet":
+        check_columns(path)
     columns = _columns(path)
     column = key if key is not None else next((name for name in _KEYS if name in columns), "")
     if column not in columns:
@@ -280,7 +290,11 @@ def _deepest(line: bytes) -> int:
 
 
 def _columns(path: Path) -> list[str]:
-    return [str(row[0]) for row in _query(path, "describe select * from", "").fetchall()]
+    columns = {str(row[0]): str(row[1]) for row in _query(path, "describe select * from", "").fetchall()}
+    for name, kind in columns.items():
+        if _ANY_DEPTH.search(kind):
+            raise UnreachableError(f"{path}: {printable(name, 100)} is a VARIANT; export it as text")
+    return list(columns)
 
 
 def _rows(path: Path, column: str) -> Iterator[list[tuple[object, ...]]]:

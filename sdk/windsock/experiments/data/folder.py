@@ -12,6 +12,7 @@ import ibis
 from windsock.disk import check_plain
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.experiments.data.our_tables import TABLES, TEXTS
+from windsock.parquet import check_columns
 from windsock.text import did_you_mean, one_line
 
 _STORAGE: Final = frozenset({"IOException", "InvalidInputException", "SerializationException", "Error"})
@@ -171,6 +172,8 @@ def _checked(path: Path, folder: Path) -> State:
     if not path.resolve().is_relative_to(folder):
         raise UnreachableError(f"{path}: leads out of the folder; copy the file into it")
     check_plain(path)
+    if path.suffix == ".parquet":
+        check_columns(path)
     return _state(path)
 
 
