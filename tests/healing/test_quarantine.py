@@ -207,7 +207,18 @@ def test_without_a_database_a_file_does_for_the_host(serve, tmp_path):
     assert (tmp_path / ".windsock/quarantine.json").stat().st_mode & 0o777 == MADE_HERE
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"flag": 1}]', "null", '{"a": 1}'])
+ENTRY = json.dumps(
+    [{name: "x" for name in module.Withdrawal.__slots__ if name != "left"} | {"expires_at": 0}]
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[1]", '[{"flag": 1}]', "null", '{"a": 1}', "[" * 100_000]
+    + [ENTRY.replace(": 0", f": {number}") for number in ("1" + "0" * 400, '"0"')]
+    + [ENTRY.replace('"x"', value, 1) for value in ("[]", "{}")],
+    ids=lambda text: text[:20] or "empty",
+)
 def test_a_damaged_file_counts_as_empty(tmp_path, text, caplog):
     board = FileBoard(tmp_path / "quarantine.json")
     disk.replace(board.path, text.encode(), private=True)
@@ -335,6 +346,18 @@ def test_a_board_that_was_unreachable_learns_later_what_it_missed():
     board.open.set()
     quarantine.withdraw([WITHDRAWN])
     sharing = Sharing(board)
+    eventually(lambda: board.told == [WITHDRAWN])
+    sharing.stop()
+
+
+def test_what_a_board_answers_does_not_end_the_sharing():
+    board = SlowBoard()
+    board.open.set()
+    board.told = [7]
+    sharing = Sharing(board)
+    eventually(lambda: sharing._complaint)
+    board.told = []
+    quarantine.withdraw([WITHDRAWN])
     eventually(lambda: board.told == [WITHDRAWN])
     sharing.stop()
 

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from tests.healing.teachers import CONFIG, TYPO
 
+from windsock.healing import postgres_board
 from windsock.healing.postgres_board import PostgresBoard, _queries
 from windsock.healing.quarantine import Fault, Outbox, Withdrawal
 from windsock.settings.place import fingerprint
@@ -85,6 +86,42 @@ def test_a_process_that_is_frozen_in_its_exchange_lets_go_of_its_locks(board):
             pytest.fail("the server did not end the frozen session")
     over.set()
     frozen.join()
+
+
+def test_a_process_that_is_frozen_while_it_reads_holds_no_row(database, board, monkeypatch):
+    """A server that sends to a process which reads nothing waits, whatever its timeouts."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "insert into windsock.withdrawals (flag, variant, field, fingerprint, value, reason, expires_at)"
+            " select 'teacher', 'v', 'field', n::text, repeat('x', 100000), '', now() + interval '1 hour'"
+            " from generate_series(1, 90) n"
+        )
+    frozen = PostgresBoard(database)
+    reads, over = threading.Event(), threading.Event()
+
+    def reports(connection):
+        if connection is not frozen._connection.opened():
+            return ()
+        connection.pgconn.send_query(_queries["in_force"].replace(b"%%", b"%"))
+        reads.set()
+        over.wait(60)
+        connection.pgconn.finish()
+        raise psycopg.OperationalError
+
+    def exchange():
+        with contextlib.suppress(psycopg.Error):
+            frozen.exchange(Outbox(withdrawn=(WITHDRAWN,)))
+
+    monkeypatch.setattr(postgres_board, "_reports", reports)
+    thread = threading.Thread(target=exchange)
+    thread.start()
+    assert reads.wait(60)
+    try:
+        found = board.exchange(Outbox(withdrawn=(WITHDRAWN,)))
+    finally:
+        over.set()
+        thread.join()
+    assert WITHDRAWN.key in [each.key for each in found]
 
 
 def test_withdrawals_without_number_fill_no_services_memory(database, board):

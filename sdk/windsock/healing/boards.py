@@ -83,17 +83,17 @@ class FileBoard:
         try:
             entries = json.loads(read_private(self.path))
             now = time.time()
-            found = [
+            found = dict.fromkeys(  # what can't be hashed isn't text
                 # setting the clock back must not extend a withdrawal beyond its limit
                 Withdrawal(
                     **{name: each[name] for name in _NAMES}, left=min(each["expires_at"] - now, EXPIRY)
                 )
                 for each in entries
-            ]
+            )
         except FileNotFoundError:
             return []
-        except (ValueError, TypeError, KeyError) as error:
-            logger.warning("%s: not a list of withdrawals (%r); it counts as empty", self.path, error)
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
+            logger.warning("%s: not a list of withdrawals (%.200r); it counts as empty", self.path, error)
             return []
         return [each for each in found if each.left > 0]
 

@@ -44,7 +44,10 @@ class PostgresBoard:
         self.mirrors: tuple[MirrorReport, ...] = ()
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
-        """Exchange in one transaction; entries that the tables reject are logged, and the others are shared.
+        """Tell, then read; entries that the tables reject are logged, and the others are shared.
+
+        What is read has a transaction of its own: a server that sends to a frozen process waits without end,
+        whatever its timeouts, and would keep the rows locked that this process has just written.
 
         Raises:
             ConfigurationError: The tables are missing.
@@ -52,19 +55,12 @@ class PostgresBoard:
         """
         try:
             connection = self._connection.opened()
+            if any(outbox):
+                with connection.transaction():
+                    connection.execute(_queries["limits"])
+                    _tell_all(connection, outbox)
             with connection.transaction():
                 connection.execute(_queries["limits"])
-                for name, entries in (
-                    ("report", outbox.faults),
-                    ("withdraw", outbox.withdrawn),
-                    ("lift", outbox.lifted),
-                ):
-                    for entry in entries:
-                        _tell(connection, name, entry)
-                if outbox.faults:
-                    limits = {"memory": MEMORY, "expiry": EXPIRY, "faults": FAULTS}
-                    connection.execute(_queries["withdraw_reported"], limits)
-                    connection.execute(_queries["forget"])
                 self.mirrors = _reports(connection)
                 return [Withdrawal(*row) for row in connection.execute(_queries["in_force"])]
         except BaseException as error:
@@ -76,6 +72,16 @@ class PostgresBoard:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _tell_all(connection: "psycopg.Connection[tuple[Any, ...]]", outbox: Outbox) -> None:
+    for name, entries in (("report", outbox.faults), ("withdraw", outbox.withdrawn), ("lift", outbox.lifted)):
+        for entry in entries:
+            _tell(connection, name, entry)
+    if outbox.faults:
+        limits = {"memory": MEMORY, "expiry": EXPIRY, "faults": FAULTS}
+        connection.execute(_queries["withdraw_reported"], limits)
+        connection.execute(_queries["forget"])
 
 
 def _tell(connection: "psycopg.Connection[tuple[Any, ...]]", name: str, entry: Fault | Withdrawal) -> None:

@@ -85,13 +85,13 @@ class Sharing:
         outbox = quarantine.take_outbox()
         try:
             in_force = self._board.exchange(outbox)
+            if stopping.is_set():
+                return True
+            quarantine.shared(in_force)
         except Exception as error:  # noqa: BLE001 - whatever a board raises, healing goes on without it
             quarantine.put_back(outbox)
             self._complain(one_line(error) or type(error).__name__)
             return False
-        if stopping.is_set():
-            return True
-        quarantine.shared(in_force)
         mirror_reports.latest = self._board.mirrors
         self._complain("")
         return True
