@@ -25,6 +25,14 @@ class Limits(BaseModel):
     per_day: int = 100
 
 
+UNSPEAKABLE = 13
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise KeyError("no text")
+
+
 class Loop(BaseModel):
     seconds: float = 300
 
@@ -38,6 +46,8 @@ class Job(windsock.Settings, flag="job"):
     @field_validator("top_k")
     @classmethod
     def known(cls, top_k: int) -> int:
+        if top_k == UNSPEAKABLE:
+            raise UnspeakableError
         return {1: 1, 10: 10}[top_k]
 
 
@@ -61,10 +71,17 @@ def test_a_profile_with_a_field_of_another_arm_leaves_the_experiment_too(serve: 
     assert not windsock.explain(Job.for_user("bob")).excluded
 
 
-def test_a_validator_that_raises_anything_does_not_fail_the_request() -> None:
-    resolved = above_the_code({"top_k": 5})
+@pytest.mark.parametrize(
+    ("top_k", "message"),
+    [
+        (5, "KeyError: 5"),
+        (UNSPEAKABLE, "UnspeakableError: <UnspeakableError whose text raised KeyError>"),
+    ],
+)
+def test_a_validator_that_raises_anything_does_not_fail_the_request(top_k: int, message: str) -> None:
+    resolved = above_the_code({"top_k": top_k})
     assert resolved.values["top_k"] == 10
-    assert [refusal.message for refusal in resolved.refusals] == ["KeyError: 5"]
+    assert [refusal.message for refusal in resolved.refusals] == [message]
 
 
 def test_what_is_refused_takes_its_content_along_and_is_reported_once() -> None:

@@ -13,6 +13,7 @@ from windsock.settings.flag_input import to_input, with_removals
 from windsock.settings.layers import Layer
 from windsock.settings.merging import LaidError, merged, over_default, without_removed
 from windsock.settings.shapes import Member, Shape, below, by_name, fields_of
+from windsock.text import printable
 
 ARGUMENTS = "arguments"
 """The layer of a call's arguments."""
@@ -78,8 +79,12 @@ class LayerValidator:
             values = self.input_of(layers)
             self._class.__pydantic_validator__.validate_python(values, self_instance=instance)
         except LaidError as error:
-            faults = [ValidationFault(error.path, each["type"], each["msg"]) for each in _errors(error.error)]
-            return ValidationResult(error=error.error, faults=tuple(faults))
+            return ValidationResult(
+                error=error.error,
+                faults=tuple(
+                    ValidationFault(error.path, each["type"], each["msg"]) for each in _errors(error.error)
+                ),
+            )
         except ValidationError as error:
             faults = [
                 ValidationFault(_located(self._class, values, each["loc"]), each["type"], each["msg"])
@@ -87,8 +92,8 @@ class LayerValidator:
             ]
             return ValidationResult(error=error, faults=tuple(faults))
         except Exception as error:  # noqa: BLE001 - a validator may raise anything
-            text = f"{type(error).__name__}: {error}"
-            return ValidationResult(error=error, faults=(ValidationFault(None, type(error).__name__, text),))
+            name, text = type(error).__name__, printable(error, 10_000)
+            return ValidationResult(error=error, faults=(ValidationFault(None, name, f"{name}: {text}"),))
         return ValidationResult(instance)
 
     def input_of(self, layers: Sequence[Layer]) -> dict[str, object]:
