@@ -1,5 +1,6 @@
 """A folder of flag files in which something is what it should not be: the other files serve."""
 
+import logging
 import os
 import shutil
 import threading
@@ -123,8 +124,14 @@ def test_a_mistake_of_ours_in_one_file_is_told_and_the_others_serve(
 
 @pytest.mark.parametrize("step", ["_list", "merge"])
 def test_a_mistake_of_ours_between_files_and_flags_is_told(
-    provider: FilesProvider, folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    provider: FilesProvider,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
+
     def fail(*_: object) -> object:
         raise KeyError(step)
 
@@ -137,6 +144,9 @@ def test_a_mistake_of_ours_between_files_and_flags_is_told(
         provider.reload()
         assert step in provider.serving.stale
     assert until(lambda: value() == "blue" and status() is ProviderStatus.READY)
+    told = [each for each in caplog.records if "could not be refreshed" in each.message]
+    assert told
+    assert not any(each.exc_info for each in told), "no traceback at each poll"
 
 
 def test_a_mistake_of_ours_at_the_start_is_told_and_tried_again(

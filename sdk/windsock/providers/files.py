@@ -280,8 +280,11 @@ class FilesProvider(CompiledProvider):
         try:
             self.refresh()
         except Exception as error:
-            logger.exception(
-                "%s: the flags could not be refreshed; the last good ones keep serving", self._folder
+            logger.error(  # noqa: TRY400 - at each poll, a traceback is too much
+                "%s: the flags could not be refreshed; the last good ones keep serving: %r",
+                self._folder,
+                error,
+                exc_info=logger.isEnabledFor(logging.DEBUG),
             )
             self._set_stale(f"{self._folder}: the flags could not be refreshed: {error!r}")
 
