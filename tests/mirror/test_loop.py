@@ -6,7 +6,7 @@ import time
 import pytest
 from tests.waiting import eventually
 
-from windsock.errors import DatabaseUnfitError
+from windsock.errors import ConfigurationError, DatabaseUnfitError
 from windsock.postgres.retention import forget
 
 
@@ -24,6 +24,13 @@ def test_a_change_is_published_because_the_trigger_woke_us(world, watching):
     eventually(lambda: ann in world.served())
     world.execute("delete from profiles")
     eventually(lambda: world.served() == {})
+
+
+@pytest.mark.parametrize("url", ["mysql://user:secret@host/db", "postgresql://user:p%zz@host/db", "host"])
+def test_a_url_that_no_attempt_can_read_is_refused_at_once(world, url):
+    with pytest.raises(ConfigurationError, match="the database's URL can't be read") as refused:
+        world.mirror(url=url)
+    assert "secret" not in str(refused.value)
 
 
 def test_without_a_change_log_the_poll_finds_changes_and_says_so(world, watching, messages):

@@ -36,6 +36,26 @@ def test_a_role_without_rights_that_holds_the_lock_is_an_alarm(*, world, role, w
     eventually(lambda: mirror.status.is_ready)
 
 
+def test_whoever_holds_the_lock_is_not_taken_for_another_databases_mirror(
+    *, world, make_database, migrated_template, role, watching
+):
+    """Whom the alarm names, an operator ends; each database has such a lock of its own."""
+    with (
+        psycopg.connect(make_database(migrated_template), autocommit=True) as elsewhere,
+        psycopg.connect(world.url, user=role, autocommit=True) as stranger,
+        psycopg.connect(world.url, autocommit=True) as other_kind,
+    ):
+        elsewhere.execute(LOCK)
+        for shared in ("", "_shared"):
+            other_kind.execute(
+                f"select pg_advisory_lock{shared}((hash >> 32)::int4, hash::bit(32)::int4)"
+                " from hashtextextended('windsock mirror default', 0) hash"
+            )
+        stranger.execute(LOCK)
+        mirror = watching(world.mirror())
+        eventually(lambda: f"session {stranger.info.backend_pid} of role {role}" in mirror.status.trouble)
+
+
 @pytest.mark.slow
 def test_a_leader_that_is_frozen_is_an_alarm(*, world, start_mirror, watching, messages):
     world.user(world.seed)
@@ -88,6 +108,23 @@ def test_the_leaders_trouble_is_the_standbys(*, world, watching, tmp_path):
     assert not mirror.status.is_ready
     world.execute("update profiles set config_id = %s", world.seed)
     eventually(lambda: leader.status.is_ready and mirror.status.is_ready, seconds=60)
+
+
+@pytest.mark.parametrize("damage", ["{", None])
+def test_a_memory_that_is_damaged_is_written_again_as_it_was(*, world, watching, damage):
+    world.user(world.seed)
+    watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: world.served() == world.assigned())
+    standby = watching(world.mirror())
+    eventually(lambda: standby.status.is_ready)
+    memory = world.folder / "mirror.json"
+    before = memory.read_text()
+    if damage is None:
+        memory.unlink()
+    else:
+        memory.write_text(damage)
+    eventually(lambda: memory.read_text() == before)
+    eventually(lambda: standby.status.is_ready)
 
 
 @pytest.mark.parametrize("exists", [True, False])

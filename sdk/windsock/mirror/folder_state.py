@@ -63,6 +63,7 @@ class Memory:
         self._folder = folder
         self._group = group
         self._writer = ""
+        self._id = ""
         folder.check_writer = self._check_writer
 
     def read(self) -> Remembered:
@@ -120,13 +121,13 @@ class Memory:
                 f"{self._group!r}: pass --folder with a folder for this group, or --group {before.group}. "
                 f"If that group is gone, delete {NAME} in the folder"
             )
-        folder = before.folder or uuid.uuid4().hex
-        document: dict[str, object] = {"group": self._group, "folder": folder, "peaks": tuple(peaks)}
+        self._id = before.folder or self._id or uuid.uuid4().hex
+        document: dict[str, object] = {"group": self._group, "folder": self._id, "peaks": tuple(peaks)}
         document["writer"] = writer
         if any(leaving):
             document["leaving"] = leaving
         self._folder.write(NAME, json.dumps(document, indent=2).encode() + b"\n")
-        return folder
+        return self._id
 
     def _parsed(self) -> Remembered:
         data = self._folder.read(NAME)

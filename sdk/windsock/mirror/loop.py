@@ -23,6 +23,7 @@ from windsock.mirror.postgres import Source, connect
 from windsock.mirror.publish import Publisher, Written
 from windsock.mirror.queries import DatabaseError, LockedError
 from windsock.mirror.standby import trouble
+from windsock.postgres.urls import check_url
 from windsock.text import count
 
 _log = get_logger("windsock.mirror")
@@ -41,10 +42,11 @@ class Mirror:
     """Keeps a folder of flagd documents in sync with the assignments in a database.
 
     Raises:
-        ConfigurationError: A flag name or the number of shards cannot be used.
+        ConfigurationError: A flag name, the number of shards or the database's URL cannot be used.
     """
 
     def __init__(self, options: MirrorOptions) -> None:
+        check_url(options.url)  # no attempt would end that
         self._options = options
         self._folder = Folder(options.folder)
         layout = layout_of(options)

@@ -13,6 +13,7 @@ from windsock.logs import get_logger
 from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count
 from windsock.mirror.folder import Folder
+from windsock.mirror.folder_state import NAME as MEMORY
 from windsock.mirror.folder_state import Memory
 from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.id_lists import IdTally
@@ -124,8 +125,8 @@ class Publisher:
             return first in self.layout.file_names  # damaged, or not the first: it will be rewritten
 
     def is_intact(self) -> bool:
-        """Whether every document is as this mirror left it."""
-        return all(self._folder.is_ours(name) for name in self.layout.file_names)
+        """Whether every document and the guard's state are as this mirror left them."""
+        return all(self._folder.is_ours(name) for name in (MEMORY, *self.layout.file_names))
 
     def documents(self, reading: Reading) -> Iterator[tuple[str, bytes]]:
         """Render every document of a reading without writing any."""

@@ -74,7 +74,8 @@ select mirrors.folder, extract(epoch from pg_catalog.now() - mirrors.reported_at
        (select pg_catalog.format('session %%s of role %%s', activity.pid, activity.usename)
         from pg_catalog.pg_locks locks
         join pg_catalog.pg_stat_activity activity using (pid)
-        where locks.locktype = 'advisory' and locks.granted
+        where locks.locktype = 'advisory' and locks.granted and locks.objsubid = 1
+            and locks.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
             and (locks.classid::bigint << 32 | locks.objid::bigint)
                 = pg_catalog.hashtextextended('windsock mirror ' || %(group)s, 0)
         limit 1)
