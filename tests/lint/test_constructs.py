@@ -92,11 +92,48 @@ def test_findings_in_a_flag_point_at_their_place() -> None:
         ({"some": [{"var": "x"}, {"fractional": [["a", 1]]}]}, ["variable-in-list-condition"]),
         ({"sem_ver": [{"var": "x"}, "==", "1.0.0"]}, ["argument-type"]),
         ({"sem_ver": [{"var": "x"}, "=", "1.0.0-20261121093000000"]}, ["version-literal"]),
+        ({"cat": ["a", {"or": [{"var": "x"}, "b"]}]}, ["cat-condition"]),
+        ({"cat": [{"or": [{"var": "x"}, "b"]}]}, []),
+        ({"cat": ["a", {"if": [{"var": "y"}, {"or": [{"var": "x"}, "b"]}, "c"]}]}, []),
+        ({"if": [{"reduce": [{"var": "x"}, {"in": ["a", ["a"]]}, 0]}, "a"]}, ["argument-type"]),
+        ({"var": {"cat": ["user.", {"var": "x"}]}}, []),
+        ({"var": {"!": [{"var": "x"}]}}, ["argument-type"]),
+        ({"var": [{"merge": [{"var": "x"}]}, "a"]}, ["argument-type"]),
         ("on", ["rule-not-object"]),
     ],
 )
 def test_what_is_found_in_a_rule(rule: object, codes: list[str]) -> None:
     assert [finding.construct.code for finding in find_in_rule(rule)] == codes
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"),
+    [
+        (lambda choice: {"==": [{"cat": ["a", choice]}, "b"]}, "argument-type"),
+        (lambda choice: {"==": [{"+": [1, choice]}, 2]}, "argument-type"),
+        (lambda choice: {"==": [{"substr": [choice, 0, 1]}, "b"]}, "argument-type"),
+        (lambda choice: {"in": ["a", choice]}, "argument-type"),
+        (lambda choice: {"in": ["a", ["b", choice]]}, "in-mixed-list"),
+        (lambda choice: {"some": [choice, {"==": [{"var": ""}, "a"]}]}, "argument-type"),
+        (lambda choice: {"==": [choice, "a"]}, "compare-conditions"),
+        (lambda choice: {"===": [choice, {"var": "y"}]}, "compare-conditions"),
+        (lambda choice: {"var": choice}, "argument-type"),
+    ],
+)
+def test_one_result_of_a_choice_is_enough(condition, code: str) -> None:
+    """The other one is an attribute, which may be of any kind."""
+    choice = {"if": [{"==": [{"var": "n"}, 1]}, {"var": "x"}, {"==": [{"var": "n"}, 2]}]}
+    found = {each.construct.code for each in find_in_rule({"if": [condition(choice), "a", "b"]})}
+    assert code in found
+    assert not find_in_rule({"if": [condition({"var": "x"}), "a", "b"]})
+
+
+def test_an_attribute_in_a_list_or_as_a_name_is_found_by_attributes() -> None:
+    for rule, code in (
+        ({"if": [{"in": ["a", ["b", {"var": "x"}]]}, "a"]}, "in-mixed-list"),
+        ({"if": [{"var": {"var": "x"}}, "a"]}, "argument-type"),
+    ):
+        assert code in {each.construct.code for each in find_by_attribute(rule)}
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,14 @@ from windsock.flags.model import JsonValue
 
 T = TypeVar("T")
 
-Kind: TypeAlias = Literal["null", "boolean", "number", "numeral", "text", "list", "object"]
-"""A numeral is text that every language reads as a number; text is any other text."""
+Kind: TypeAlias = Literal["null", "boolean", "number", "numeral", "text", "list", "object", "attribute"]
+"""A numeral is text that every language reads as a number, and text any other text. An attribute may be of
+any kind."""
 
 Kinds: TypeAlias = frozenset[Kind]
-"""The kinds that an expression can yield; empty if that depends on attributes."""
+"""The kinds that an expression can yield, "attribute" among them if that depends on attributes."""
 
-UNKNOWN: Final[Kinds] = frozenset()
+UNKNOWN: Final[Kinds] = frozenset({"attribute"})
 
 LIST_OPERATORS: Final = ("filter", "map", "all", "some", "none", "reduce")
 """Operators that run a condition on each element of a list."""
@@ -43,10 +44,10 @@ def kinds_of(value: JsonValue) -> Kinds:
     if name == "var":
         return _FLAGD.get(arguments, UNKNOWN) if isinstance(arguments, str) else UNKNOWN
     found = [kinds_of(result) for _, result in choices(value)]
-    if not found or not all(found):
+    if not found:
         return UNKNOWN
     may_give_nothing = name == "fractional" or (name in ("if", "?:") and len(arguments) % 2 == 0)
-    return (_NULL if may_give_nothing else UNKNOWN).union(*found)
+    return frozenset(_NULL if may_give_nothing else ()).union(*found)
 
 
 def without_numerals(kinds: Kinds) -> Kinds:
@@ -58,8 +59,7 @@ def may_be_object(value: object) -> bool:
     """Whether an expression that isn't a literal may yield an object."""
     if not isinstance(value, dict):
         return False
-    kinds = kinds_of(value)
-    return not kinds or "object" in kinds
+    return not kinds_of(value).isdisjoint(("object", *UNKNOWN))
 
 
 def choices(value: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
@@ -113,7 +113,7 @@ def unfit(name: str, arguments: JsonValue) -> Iterator[int]:
     if wanted is None or not isinstance(arguments, list):
         return
     for index, argument in enumerate(arguments):
-        if not kinds_of(argument) <= wanted[min(index, len(wanted) - 1)]:
+        if not kinds_of(argument) - UNKNOWN <= wanted[min(index, len(wanted) - 1)]:
             yield index
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from windsock.flags.kinds import ARITHMETIC, LIST_OPERATORS, choices, kinds_of, without_numerals
+from windsock.flags.kinds import ARITHMETIC, LIST_OPERATORS, UNKNOWN, choices, kinds_of, without_numerals
 from windsock.flags.model import CONTAINERS, JsonValue
 from windsock.flags.raw import Tokens
 from windsock.lint.portable.comparisons import COMPARISONS
@@ -43,7 +43,7 @@ def _walk(value: JsonValue, at: Tokens) -> Iterator[Found]:
 
 
 def _reads_directly(value: JsonValue) -> bool:
-    return isinstance(value, dict) and len(value) == 1 and "var" in value and not kinds_of(value)
+    return isinstance(value, dict) and len(value) == 1 and "var" in value and kinds_of(value) == UNKNOWN
 
 
 def _may_be_attribute(value: JsonValue) -> bool:
@@ -77,9 +77,11 @@ def _in(arguments: Sequence[JsonValue]) -> Iterator[tuple[int, str]]:
     if isinstance(haystack, list):
         code = "in-number-among-texts" if str in map(type, haystack) else "in-boolean-among-numbers"
         yield from _each(code)(arguments[:1])
+        if any(map(_may_be_attribute, haystack)):
+            yield 1, "in-mixed-list"
     else:
         yield from _each("in-empty-attribute", "in-number-among-texts")(arguments[:1])
-        yield from ((1, code) for _, code in _each("in-neither")([haystack]))
+        yield from ((1, code) for _, code in _each("in-neither", "in-mixed-list")([haystack]))
 
 
 def _cat(arguments: Sequence[JsonValue]) -> Iterator[tuple[int, str]]:
@@ -90,6 +92,8 @@ def _cat(arguments: Sequence[JsonValue]) -> Iterator[tuple[int, str]]:
 
 def _var(arguments: Sequence[JsonValue]) -> Iterator[tuple[int, str]]:
     name, *default = arguments or [None]
+    if _may_be_attribute(name):
+        yield 0, "argument-type"
     if isinstance(name, str) and "." in name and not name.startswith("$flagd"):
         steps = name.split(".")[1:]
         yield 0, "var-into-list"

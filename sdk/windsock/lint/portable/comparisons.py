@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from windsock.flags.kinds import ARITHMETIC, Kinds, kinds_of, without_numerals
+from windsock.flags.kinds import ARITHMETIC, UNKNOWN, Kinds, kinds_of, without_numerals
 from windsock.flags.model import JsonValue
 from windsock.lint.portable.construct import Found
 
@@ -39,7 +39,7 @@ def _strict(arguments: list[JsonValue]) -> Iterator[Found]:
 
 
 def _loose(name: str, arguments: list[JsonValue], given: list[Kinds]) -> Iterator[Found]:
-    may_be_null = any("null" in kinds or not kinds for kinds in given)
+    may_be_null = not frozenset().union(*given).isdisjoint(("null", *UNKNOWN))
     for index, value in enumerate(arguments):
         if name in ("==", "!=") and "null" in given[index] and not _is_told_from_null(arguments[1 - index]):
             yield "compare-with-null", (index,)

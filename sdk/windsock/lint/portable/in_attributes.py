@@ -131,9 +131,9 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     ),
     Construct(
         "attribute-result",
-        "an attribute as the result of a rule, if it is a list or a decimal such as 1.0",
-        "For a list the server and Python look up its JSON text, npm another text. For 1.0 Python looks up "
-        '"1.0", the others "1". Send text.',
+        "an attribute as the result of a rule, if it is a list, an object or a decimal such as 1.0",
+        "For a list the server and Python look up its JSON text, npm another text. The server may evaluate "
+        'an object as a rule; the others fail. For 1.0 Python looks up "1.0", the others "1". Send text.',
         NPM,
         {"if": [True, var("l")]},
         {"l": []},
@@ -205,8 +205,8 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     ),
     Construct(
         "targeting-key-non-ascii",
-        "`fractional` for a targeting key, or by an attribute, outside ASCII",
-        "npm hashes different bytes than the server. Use ids.",
+        "`fractional` for a targeting key, or by an attribute, outside ASCII, or for a key that is not text",
+        "npm hashes different bytes than the server, and also buckets by a key that is not text. Use ids.",
         NPM,
         {"fractional": [["a", 1], ["b", 1]]},
         {"targetingKey": "ü-2"},

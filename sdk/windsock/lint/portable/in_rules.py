@@ -155,6 +155,14 @@ IN_RULES: Final[tuple[Construct, ...]] = (
         when({"==": [{"cat": [0.00000015, ""]}, "0.00000015"]}),
     ),
     Construct(
+        "cat-condition",
+        "`and` or `or` as a part of `cat`",
+        "npm leaves out the other parts. Use `if`, or give a `var` a default.",
+        NPM,
+        when({"==": [{"cat": ["x", {"or": [var("t"), "y"]}]}, "xa"]}),
+        {"t": "a"},
+    ),
+    Construct(
         "substr-start",
         "`substr` that may start behind the end of the text, or before its beginning with a length",
         "The server gives the whole text, the others nothing or a part. Start at 0, start from the end "

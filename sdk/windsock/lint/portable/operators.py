@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from windsock.flags.kinds import ARITHMETIC, LIST_OPERATORS, choices, kinds_of, without_numerals
+from windsock.flags.kinds import ARITHMETIC, LIST_OPERATORS, UNKNOWN, choices, kinds_of, without_numerals
 from windsock.flags.model import JsonValue
 from windsock.flags.operations import operations
 from windsock.lint.portable.comparisons import COMPARISONS, comparison, is_astral
@@ -42,17 +42,17 @@ def _in(_: str, arguments: JsonValue) -> Iterator[Found]:
     needles, haystacks = without_numerals(kinds_of(needle)), without_numerals(kinds_of(haystack))
     if "text" in haystacks and needles != {"text"}:
         yield "in-text-needle", (1,)
-    if "list" not in haystacks and _may_be_empty(needle):
+    if haystacks != {"list"} and _may_be_empty(needle):
         yield "in-empty-text", (0,)
-    if not haystacks <= {"text", "list"}:
+    if not haystacks - UNKNOWN <= {"text", "list"}:
         yield "argument-type", (1,)
-    if not needles <= {"text", "number"}:
+    if not needles - UNKNOWN <= {"text", "number"}:
         yield "argument-type", (0,)
     if isinstance(haystack, list):
         # all texts are of the same plain kind, so checking one of a million is enough
         each = {type(item) if isinstance(item, str) else id(item): item for item in haystack}
-        kinds = frozenset().union(*map(without_numerals, map(kinds_of, each.values())))
-        if len(kinds) > 1 or not kinds <= {"text", "number"} or (kinds and not needles <= kinds):
+        kinds = frozenset().union(*map(without_numerals, map(kinds_of, each.values()))) - UNKNOWN
+        if len(kinds) > 1 or not kinds <= {"text", "number"} or (kinds and not needles - UNKNOWN <= kinds):
             yield "in-mixed-list", (1,)
 
 
@@ -74,7 +74,9 @@ def _cat(_: str, arguments: JsonValue) -> Iterator[Found]:
     for index, part in enumerate(parts):
         first = all(map(_may_be_blank, parts[:index]))
         last = all(map(_may_be_blank, parts[index + 1 :]))
-        if _may_be_trimmed(part, first=first, last=last):
+        if len(parts) > 1 and isinstance(part, dict) and not part.keys().isdisjoint(("and", "or")):
+            yield "cat-condition", (index,)
+        elif _may_be_trimmed(part, first=first, last=last):
             yield "cat-space", (index,)
         elif part is None or isinstance(part, (bool, list)):
             yield "cat-missing", (index,)
@@ -116,7 +118,7 @@ def _var(_: str, arguments: JsonValue) -> Iterator[Found]:
         name = arguments[0] if 1 <= len(arguments) <= 2 else None
     if isinstance(name, (int, float)) and not isinstance(name, bool):
         yield "var-number", ()
-    elif not isinstance(name, (str, dict)):
+    elif not isinstance(name, (str, dict)) or not kinds_of(name) - UNKNOWN <= {"text", "numeral"}:
         yield "argument-type", ()
     elif isinstance(name, str) and name and "" in name.split("."):
         yield "var-leading-dot", ()
@@ -128,6 +130,8 @@ def _listing(name: str, arguments: JsonValue) -> Iterator[Found]:
             yield "argument-type", (0,)
         if not isinstance(arguments[1], dict):
             yield "argument-type", (1,)
+        if name == "reduce" and not kinds_of(arguments[1]) - UNKNOWN <= kinds_of(arguments[-1]):
+            yield "argument-type", (1,)  # the server converts each result to the initial value's type
         for index, condition in enumerate(arguments[1:], 1):
             if any(
                 operator == "var" and (read != "" or name == "reduce")
