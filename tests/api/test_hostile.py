@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import threading
 from typing import Any
 
@@ -12,9 +13,11 @@ from tests.api.conftest import PATH
 from tests.processor import at_most
 from tests.waiting import eventually
 
+from windsock import disk
 from windsock.api import Role, body, create_token, door, store
 from windsock.api.checking import Mistake, parse
 from windsock.api.rates import BURST_SECONDS, Rates
+from windsock.flagfiles import locking
 from windsock.nested import nest
 
 
@@ -188,6 +191,23 @@ def _sent_in_part(app, token, then):
     return asyncio.run(sent_in_part.status_of(app, "PUT", PATH, headers, then))
 
 
+def test_a_lock_on_the_folder_that_nobody_releases_is_a_503(client, flag_file, audit, monkeypatch):
+    before = flag_file.read_bytes()
+    monkeypatch.setattr(locking, "_SECONDS", 0.1)
+    with disk.locked(flag_file.parent):
+        answers = [client.put(PATH, json={"count": 7}) for _ in range(9)]  # one more than the API has threads
+        assert client.get(PATH).status_code == 200
+    assert {answer.status_code for answer in answers} == {503}
+    assert "another process holds its lock" in answers[0].json()["detail"]
+    assert (flag_file.read_bytes(), audit()) == (before, [])
+    assert client.put(PATH, json={"count": 7}).status_code == 200
+
+
+def test_a_folder_that_is_gone_is_a_503(client, flag_file):
+    shutil.rmtree(flag_file.parent)
+    assert [client.put(PATH, json={"count": 7}).status_code, client.get(PATH).status_code] == [503, 503]
+
+
 def test_a_body_that_never_ends_is_given_up(app, client, tokens, monkeypatch):
     monkeypatch.setattr(body, "_SECONDS", 0.1)
     assert _sent_in_part(app, tokens["editor"], asyncio.Event().wait) == 408
@@ -195,6 +215,24 @@ def test_a_body_that_never_ends_is_given_up(app, client, tokens, monkeypatch):
 
 def test_a_caller_that_leaves_within_its_body_is_no_error_of_the_service(app, client, tokens):
     assert _sent_in_part(app, tokens["editor"], sent_in_part.left) == 400
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    ["revoked_at = now()", "role = 'reader'", "flags = '{other}'", "token_sha256 = sha256('another')"],
+    ids=["revoked", "a reader's", "for other flags", "replaced"],
+)
+def test_a_token_that_loses_its_right_within_the_body_writes_nothing(
+    *, app, client, connection, tokens, flag_file, audit, meanwhile
+):
+    before = flag_file.read_bytes()
+
+    async def then():
+        connection.execute(f"update windsock.api_tokens set {meanwhile} where name = 'the editor'")
+        return {"type": "http.request", "body": b'"count": 7}', "more_body": False}
+
+    assert _sent_in_part(app, tokens["editor"], then) == 403
+    assert (flag_file.read_bytes(), audit()) == (before, [])
 
 
 def test_a_change_too_large_for_its_audit_says_so(client, flag_file, audit):

@@ -31,6 +31,10 @@ class BeyondAuditError(ConfigurationError):
     """The change is larger than its row of the audit may be; the message says what is."""
 
 
+class LostRightError(ConfigurationError):
+    """The token was revoked, or restricted, between the check of its request and the write."""
+
+
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
     """A write of one flag.
@@ -76,7 +80,7 @@ def begin(connection: "psycopg.Connection[Any]", actor: Token, entry: AuditEntry
 
     Raises:
         BeyondAuditError: The audit has no room for it.
-        ConfigurationError: The token was revoked.
+        LostRightError: The token may not write the flag any more.
     """
     values = {
         "digest": actor.digest,
@@ -96,7 +100,9 @@ def begin(connection: "psycopg.Connection[Any]", actor: Token, entry: AuditEntry
             raise
         raise BeyondAuditError(_beyond(actor, entry)) from error
     if row is None or row[0] is None:
-        raise ConfigurationError(f"the token {actor.name!r} was revoked in the meantime; nothing was written")
+        raise LostRightError(
+            f"the token {actor.name!r} may not change {entry.flag} any more; nothing was written"
+        )
     return int(row[0])
 
 

@@ -113,7 +113,7 @@ async def in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kwa
     except TimeoutError:
         raise HTTPException(
             status.HTTP_503_SERVICE_UNAVAILABLE,
-            "the configuration API is busy: calls ahead of this one wait for the database; try again",
+            "the API is busy: calls ahead of this one wait for the database or a file; try again",
             {"Retry-After": "3"},
         ) from None
     try:

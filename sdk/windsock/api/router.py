@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response, status
 
 from windsock.api.audit_reading import MOST, changes
+from windsock.api.audit_writing import LostRightError
 from windsock.api.checking import Mistake, parse
 from windsock.api.door import body_of, connections, guard, in_pool, logger, problems
 from windsock.api.rates import Rates
@@ -228,7 +229,10 @@ def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _write(api: Api, change: Write) -> tuple[Stored, tuple[str, ...]]:
     with problems(), connections(api.database_url)() as connection:
-        outcome = api.store.write(connection, change)
+        try:
+            outcome = api.store.write(connection, change)
+        except LostRightError as error:
+            raise HTTPException(status.HTTP_403_FORBIDDEN, str(error)) from None
         waits = mirrors_behind(connection) if isinstance(outcome, Stored) else ()
     if isinstance(outcome, StaleRevision):
         raise HTTPException(

@@ -18,6 +18,7 @@ from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.configuration import Configuration, Values, targeting_with
 from windsock.flagfiles.files import read_bytes, write_bytes
 from windsock.flagfiles.formatting import written
+from windsock.flagfiles.locking import writing
 from windsock.flags import JsonValue, read_document
 from windsock.gitops.misfits import environments_of
 from windsock.nested import FieldPath
@@ -141,11 +142,12 @@ class Store:
             The new state of the file, or why it was left unchanged.
 
         Raises:
-            UnreachableError: The file cannot be read or written.
+            UnreachableError: The file cannot be read or written, or its folder's lock is held for seconds.
             FlagFileError: As for `read`.
+            LostRightError: The token may not write the flag any more.
             psycopg.Error: The write can't be recorded; the file is unchanged.
         """
-        with disk.locked(self.path.resolve().parent):
+        with writing(self.path.resolve().parent):
             prepared = self.prepare(self.read(), change)
             if not isinstance(prepared, PreparedWrite):
                 return prepared

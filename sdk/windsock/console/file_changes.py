@@ -9,7 +9,6 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
-from windsock import disk
 from windsock.api.audit_writing import AuditEntry, begin, end
 from windsock.api.settings import ConfigurationApi
 from windsock.console.page_errors import NotAllowedError
@@ -18,6 +17,7 @@ from windsock.console.visits import Visit
 from windsock.errors import ChangedSinceError, ConfigurationError
 from windsock.flagfiles.editing import flag_body, served_file
 from windsock.flagfiles.files import FlagFile
+from windsock.flagfiles.locking import writing
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, JsonValue
 from windsock.gitops.applying import apply_to_folder
@@ -115,6 +115,7 @@ def write(visit: Visit, change: FileChange, expected: str) -> None:
         ChangedSinceError: It isn't the plan that they saw; nothing was changed.
         ConfigurationError: It has faults, or the audit has no room for it; nothing was changed.
         PlanError: A file changed at this very moment; nothing was changed.
+        UnreachableError: The folder's lock is held for seconds; nothing was changed.
     """
     if not may_write():
         raise NotAllowedError(SWITCHED_OFF)
@@ -123,7 +124,7 @@ def write(visit: Visit, change: FileChange, expected: str) -> None:
     if change.faults:
         raise ConfigurationError("\n".join(change.faults))
     folder = visit.console.flags
-    with disk.locked(folder.resolve()), visit.outside() as connection:
+    with writing(folder.resolve()), visit.outside() as connection:
         numbers = [begin(connection, visit.person, entry) for entry in _entries(change)]
         apply_to_folder(_below(folder.parent, change.plan), folder.parent, [Path(folder.name)])
         for number in numbers:
