@@ -100,3 +100,33 @@ def test_a_row_that_python_cannot_read_hides_no_other(hostile, admin, connection
     for path, asked in addresses(connection):
         answer = admin.get(path, **asked)
         assert answer.status_code in {200, 404, 422}, (path, answer.text[:300])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        '{"": [{"metadata": 5}, null]}',
+        '{"": [{"metadata": [1], "targeting": "x"}, [1]]}',
+        '{"": [5, {"variants": 3, "defaultVariant": {}}]}',
+        '{"/": [null, 1], "/a//b": [{"x": []}, 2]}',
+    ],
+)
+def test_a_write_of_a_shape_that_no_flag_has_hides_no_other(admin, connection, changed):
+    """Whoever has `windsock_api` and the hash of an admin's token can record it."""
+    number = connection.execute(
+        "insert into windsock.configuration_audit"
+        " (actor, flag, file, revision_before, revision_after, request, changed, written_at)"
+        " values ('x', 'teacher', 'f', '', '', '{}', %s, now()) returning id",
+        [changed],
+    ).fetchone()[0]
+    assert admin.get("/changes").status_code == 200
+    assert admin.get("/change", id=str(number), kind="file").status_code == 200
+
+
+def test_nor_does_a_change_of_somebody_without_a_name(admin, connection):
+    number = connection.execute(
+        "insert into windsock.profile_changes (action, before, after, actor)"
+        """ values ('assign', '{"": 5}', '{"": null, "x": [1]}', 'x') returning id"""
+    ).fetchone()[0]
+    assert admin.get("/changes").status_code == 200
+    assert admin.get("/change", id=str(number)).status_code == 200

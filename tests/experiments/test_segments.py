@@ -144,7 +144,9 @@ def test_values_that_are_hostile_or_many(tmp_path) -> None:
     for number, row in enumerate(rows.exposures):
         plan = "<script>alert(1)</script>" if number % 2 else f"p{number % 30}"
         row["attributes"] = json.dumps({"plan": plan, "beta": {"a": [number % 3]}})
-    rows.exposures[0]["attributes"] = "not JSON"
+    hostile = ("not JSON", '{"plan": ' + "[" * 6_000 + "]" * 6_000 + "}", '{"plan": ' + "9" * 6_000 + "}")
+    for row, attributes in zip(rows.exposures, hostile, strict=False):
+        row["attributes"] = attributes
     with engines.parquet(rows, tmp_path) as warehouse:
         found = analyse(declared(), collect(warehouse, declared(), "production", NOW))
     plans = [each.value for each in segments(found) if each.attribute == "plan"]

@@ -180,23 +180,32 @@ def relations(names: Iterable[str], schema: str) -> Iterator[Bait]:
         yield Bait(f"relations in {schema}: {kind}", (*path(schema), *statements))
 
 
-def operators(schema: str) -> Bait:
-    """Operators and functions like PostgreSQL's own."""
-    statements = []
+def operators(schema: str) -> Iterator[Bait]:
+    """Functions and operators like PostgreSQL's own, and each operator alone.
+
+    Before PostgreSQL 18 a function in SQL is parsed whole before its first statement runs, and some of the operators
+    together are an error there: a row comparison needs one that an index could use.
+    """
+    planted: dict[str, list[str]] = {}
     for operator, left, right in OPERATORS:
         function = f'{schema}."op {operator}"(pg_catalog.{left}, pg_catalog.{right})'
-        statements += [
-            f"create function {function} returns boolean language sql as 'select pg_temp.canary()'",
+        planted.setdefault(operator, []).extend(
             (
-                f'create operator {schema}.{operator} (function = {schema}."op {operator}",'
-                f" leftarg = pg_catalog.{left}, rightarg = pg_catalog.{right})"
-            ),
-        ]
-    statements += [
+                f"create function {function} returns boolean language sql as 'select pg_temp.canary()'",
+                (
+                    f'create operator {schema}.{operator} (function = {schema}."op {operator}",'
+                    f" leftarg = pg_catalog.{left}, rightarg = pg_catalog.{right})"
+                ),
+            )
+        )
+    functions = [
         f"create function {schema}.{signature} returns boolean language sql as 'select pg_temp.canary()'"
         for signature in FUNCTIONS
     ]
-    return Bait(f"operators and functions in {schema}", (*path(schema), *statements))
+    all_of_them = (*itertools.chain(*planted.values()), *functions)
+    yield Bait(f"operators and functions in {schema}", (*path(schema), *all_of_them))
+    for operator, statements in planted.items():
+        yield Bait(f"the operator {operator} in {schema}", (*path(schema), *statements))
 
 
 def path(schema: str) -> list[str]:

@@ -211,3 +211,93 @@ def takes_it(owner, statement):
     except psycopg.errors.CheckViolation:
         return False
     return True
+
+
+DEEP, LONG = "[" * 4000 + "]" * 4000, "9" * 5000
+UNREADABLE_CHANGES = (
+    *("[]", "1", "null", '{"/a": 1}', '{"/a": [1]}', '{"/a": [1, 2, 3]}'),
+    *('{"/a": {"b": 1, "c": 2}}', '{"a": [1, 2]}'),
+    f'{{"/a": [{DEEP}, 1]}}',
+    f'{{"/a": [1, {LONG}]}}',
+    f'{{"": [-{LONG}, null]}}',
+)
+UNREADABLE_PROFILES = (
+    *("[]", "1", "null", '{"settings": 1}', '{"settings": []}', '{"settings": [{}]}'),
+    *(f'{{"settings": {{"a": {each}}}}}' for each in (DEEP, LONG, f"-{LONG}")),
+    f'{{"{"0" * 36}": {DEEP}}}',
+)
+NOTE = "insert into windsock.profile_changes (action, profile, before, after, actor) values ('edit', 'warm', %s, %s, 'x')"
+AUDIT = (
+    "insert into windsock.configuration_audit (actor, flag, file, revision_before, revision_after, request, changed)"
+    " values ('x', 'teacher', 'f', 'a', 'b', '{}', %s)"
+)
+
+
+def test_no_assigner_writes_a_change_that_no_reader_can_read(database):
+    """The console's page and `windsock profile history` read the newest rows, whoever wrote them."""
+    with connect(database) as connection:
+        connection.execute("set role windsock_assigner")
+        for document in UNREADABLE_PROFILES:
+            for both in ((document, "{}"), ("{}", document)):
+                with pytest.raises(psycopg.errors.CheckViolation):
+                    connection.execute(NOTE, both)
+        for moment in UNREADABLE["timestamp with time zone"]:
+            with pytest.raises(psycopg.errors.CheckViolation):
+                connection.execute(
+                    "insert into windsock.profile_changes (action, before, after, changed_at)"
+                    f" values ('assign', '{{}}', '{{}}', {moment})"
+                )
+        for share in UNREADABLE["real"]:
+            with pytest.raises(psycopg.errors.CheckViolation):
+                connection.execute(
+                    "insert into windsock.experiment_assignments"
+                    " (experiment, version, unit, arm, flag, fields, allocation, profile_id, config_id)"
+                    f" values ('e', 1, 'u', 'a', 'f', '{{}}', {share}, gen_random_uuid(), gen_random_uuid())"
+                )
+        nested = '{"settings": {"a": ' + "[" * 250 + "1" * 300 + "]" * 250 + "}}"
+        for ordinary in (
+            "{}",
+            '{"settings": null}',
+            nested,
+            '{"00000000-0000-0000-0000-000000000002": null}',
+        ):
+            assert connection.execute(NOTE, [ordinary, ordinary]).rowcount == 1
+
+
+def test_no_api_writes_a_change_that_no_reader_can_read(database):
+    with connect(database) as connection:
+        connection.execute(
+            "insert into windsock.api_tokens (name, role, token_sha256) values ('ci', 'admin', sha256('t'))"
+        )
+        connection.execute("set role windsock_api")
+        begin = "select windsock.begin_configuration_write(sha256('t'), 'teacher', 'f', 'a', 'b', '{}', %s)"
+        for document in UNREADABLE_CHANGES:
+            with pytest.raises(psycopg.errors.CheckViolation):
+                connection.execute(begin, [document])
+        for ordinary in ('{"/a/b": [null, 1], "/c": [[1], [2]]}', '{"": [null, {"state": "ENABLED"}]}', "{}"):
+            assert connection.execute(begin, [ordinary]).fetchone() != (None,)
+
+
+def test_of_what_an_older_database_has_of_them_stays_who_and_when(empty_database):
+    migrations = read_migrations(find_folder())
+    before = [each.name for each in migrations].index("windsock_readable_history")
+    counts = "select count(*), count(*) filter (where {} = '{{}}') from windsock.{}"
+    with connect(empty_database) as owner:
+        migrate(owner, migrations[:before])
+        good = ('{"settings": {}}', '{"/a": [1, 2]}')
+        for document in (*UNREADABLE_PROFILES, good[0]):
+            owner.execute(NOTE, [good[0], document])
+        for document in (*UNREADABLE_CHANGES, good[1]):
+            owner.execute(AUDIT, [document])
+        owner.execute(
+            "update windsock.profile_changes set undone_by = (select max(id) from windsock.profile_changes)"
+        )
+        owner.execute("update windsock.profile_changes set changed_at = 'infinity' where id = 1")
+        owner.execute("update windsock.configuration_audit set requested_at = '-infinity' where id = 1")
+        migrate(owner, migrations)
+        profiles, audits = len(UNREADABLE_PROFILES), len(UNREADABLE_CHANGES)
+        assert owner.execute(counts.format("after", "profile_changes")).fetchone() == (profiles + 1, profiles)
+        audited = owner.execute(counts.format("changed", "configuration_audit")).fetchone()
+        assert audited == (audits + 1, audits)
+        for table in ("profile_changes", "configuration_audit"):
+            assert len(owner.execute(f"select * from windsock.{table}").fetchall()) > 10

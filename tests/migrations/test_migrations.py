@@ -353,6 +353,7 @@ def test_a_missing_right_is_one_line_and_changes_nothing(postgres, empty_databas
     role = f"role_{uuid.uuid4().hex}"
     with connect(empty_database) as connection:
         connection.execute(f"create role {role} login")
+        connection.execute("revoke create on schema public from public")  # PostgreSQL 14 grants it
         name = connection.info.dbname if right == "database" else ""
         if right:
             connection.execute(f"grant create on {right} {name} to {role}")

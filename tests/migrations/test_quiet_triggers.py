@@ -208,6 +208,23 @@ def test_repeated_assignments_grow_nothing_without_bound(application):
     assert history[-1] == (config,)
 
 
+def test_a_transaction_that_began_long_before_it_ended_keeps_no_toggles_for_good(application):
+    """Its row is the oldest and has the highest transaction id. Thinning stops before what is too recent."""
+    application.execute("truncate windsock.assignment_history")
+    application.execute(
+        "insert into windsock.assignment_history (user_id, xid, changed_at)"
+        " select 'ann', (10 + g)::text::xid8, date_trunc('minute', now()) - interval '5 minutes' + g * interval '1 s'"
+        " from generate_series(1, 20) g"
+        " union all select 'night', '100', now() - interval '2 hours'"
+    )
+    rows = "select count(*) from windsock.assignment_history where user_id = 'ann'"
+    application.execute("select windsock.cut_log('1 hour', 20000)")
+    assert application.execute(rows).fetchone() == (20,)
+    application.execute("update windsock.assignment_history set changed_at = changed_at - interval '2 hours'")
+    application.execute("select windsock.cut_log('1 hour', 20000)")
+    assert application.execute(rows).fetchone() == (1,)
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_assignments_of_a_user_are_thinned_within_the_mirrors_limit(application):
     """Its statements end after a minute; what looked at each pair of a user's rows took hours."""

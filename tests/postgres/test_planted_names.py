@@ -144,6 +144,8 @@ def test_each_function_is_called_with_its_schema(name):
 def test_no_operator_is_a_planted_one(make_database, migrated_template):
     """The planner is asked as a role that may run none of the planted functions."""
     with connect(make_database(migrated_template)) as connection:
+        if connection.info.server_version < 160000:
+            pytest.skip("this PostgreSQL can't plan a query without its parameters")
         plant(connection)
         stages = [query for name, query in QUERIES.items() if "usage/" in name and ": stage" in name]
         asked, refused = 0, []

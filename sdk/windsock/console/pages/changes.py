@@ -87,7 +87,7 @@ def change(visit: Visit) -> Answer:
     row = rows[0]
     lines = _lines(visit, row)
     may_undo = row.undone_by is None and row.action in ("create", "edit", "assign", "write")
-    may_undo = may_undo and not runs_experiment(row.after)
+    may_undo = may_undo and not (row.kind == "file" and runs_experiment(row.after))
     values = {
         "row": row,
         "lines": lines[:_SHOWN],

@@ -78,7 +78,8 @@ def _undo_whole(visit: Visit, number: int, flag: str, ends: Sequence[JsonValue])
 def runs_experiment(changed: Mapping[str, Any]) -> bool:
     """Whether a flag that was written as a whole ran an experiment before or after."""
     ends = [end for end in changed.get(WHOLE, ()) if isinstance(end, Mapping)]
-    return any(EXPERIMENT in (end.get("metadata") or {}) for end in ends)
+    metadata = [each for end in ends if isinstance(each := end.get("metadata"), Mapping)]
+    return any(EXPERIMENT in each for each in metadata)
 
 
 def number_of(text: str) -> int:

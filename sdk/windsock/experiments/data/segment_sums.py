@@ -105,12 +105,12 @@ def _values(groups: Groups, attribute: str) -> dict[str, str]:
 def _value(text: str, attribute: str) -> str:
     try:
         read = json.loads(text)
-    except ValueError:
+        value = read.get(attribute) if isinstance(read, dict) else None
+        if value is None:
+            return UNKNOWN
+        return printable(value if isinstance(value, str) else json.dumps(value), _MAX_TEXT)
+    except (ValueError, RecursionError):  # any service may write thousands of levels, or of digits
         return UNKNOWN
-    value = read.get(attribute) if isinstance(read, dict) else None
-    if value is None:
-        return UNKNOWN
-    return printable(value if isinstance(value, str) else json.dumps(value), _MAX_TEXT)
 
 
 def _units(metrics: Mapping[str, Mapping[str, ArmSums]]) -> int:
