@@ -1,18 +1,18 @@
 """Apply the plain SQL migrations in order, one transaction each; record them in the Supabase CLI's ledger."""
 
-import contextlib
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from windsock.backoff import Backoff
 from windsock.errors import ConfigurationError, MigrationError, MissingExtraError, UnreachableError
 from windsock.logs import get_logger
 from windsock.postgres import shapes
+from windsock.postgres.migration_refusals import OWNER, migrations_refused_in_words
 from windsock.postgres.queries import load_queries
 from windsock.postgres.roles import own_path
 from windsock.postgres.statements import Statement, split
@@ -28,14 +28,15 @@ _ATTEMPTS = 10
 _BACKOFF = Backoff(first=0.5, longest=8.0, jitter=0.2)  # let those waiting behind us go first
 _TRANSACTION_TIMEOUT_SINCE = 170_000  # the server's version
 
-_OWNER = "connect with the role that owns the tables and may create schemas and roles"
-
 _FILE_NAME = re.compile(r"^([0-9]+)_(.*)\.sql$")
 _TRANSACTION_CONTROL = re.compile(
     r"\s*(?:--[^\n]*\n\s*)*(begin|commit|rollback|abort|end|start\s+transaction)\b", re.IGNORECASE
 )
 # windsock's own files in a ledger shared with an application's.
 _OWN_NAME = re.compile(r"^(dynamic_config_tables$|windsock_)")
+
+_Ledger: TypeAlias = Mapping[str, tuple[str, list[str] | None]]
+"""The name and the statements of each version; an early Supabase CLI recorded no statements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,11 @@ class Entry:
 
 
 def find_folder() -> Path:
-    """The folder of windsock's own migrations: inside the installed package, else in the checkout."""
+    """The folder of windsock's own migrations: inside the installed package, else in the checkout.
+
+    Raises:
+        ConfigurationError: It is in neither.
+    """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "_migrations", package.parents[1] / "migrations"):
         if folder.is_dir():
@@ -149,10 +154,16 @@ def inspect(
     Raises:
         MigrationError: An applied migration was changed, or its file is gone.
     """
-    with _refused_in_a_line(connection):
+    with migrations_refused_in_words(connection):
         _lift_limits(connection)
         with own_path(connection):
             recorded = _read_ledger(connection)
+    return _compared(migrations, recorded, whole_history=whole_history)
+
+
+def _compared(
+    migrations: Sequence[Migration], recorded: _Ledger, *, whole_history: bool
+) -> tuple[Entry, ...]:
     by_version = {migration.version: migration for migration in migrations}
     entries = []
     for version in sorted(by_version.keys() | recorded.keys()):
@@ -168,45 +179,7 @@ def inspect(
     return tuple(entries)
 
 
-@contextlib.contextmanager
-def _refused_in_a_line(connection: "psycopg.Connection") -> Iterator[None]:
-    """Turn a refusal by the database (a read-only server, a missing right) into a one-line message."""
-    import psycopg  # noqa: PLC0415 - an extra
-
-    try:
-        yield
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-        raise
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise MigrationError(
-            f"the database refuses migrations: {one_line(error)}. Nothing was changed; {_OWNER}"
-        ) from error
-    except psycopg.errors.ReadOnlySqlTransaction as error:
-        raise MigrationError(
-            f"the database refuses migrations: {one_line(error)}. Nothing was changed; "
-            f"{_how_to_write(connection)}"
-        ) from error
-    except psycopg.Error as error:
-        reason = one_line(error)
-        raise MigrationError(
-            f"the database interrupted the migrations: {reason}. What was being applied was rolled back; run "
-            "`windsock migrate` again"
-        ) from error
-
-
-def _how_to_write(connection: "psycopg.Connection") -> str:
-    with own_path(connection):
-        found = connection.execute(load_queries("windsock.postgres", "ledger.sql")["read_only"]).fetchone()
-    is_standby, where = found or (False, "for the server")
-    if is_standby:
-        return "this server is a standby: connect to the primary"
-    return (
-        f"default_transaction_read_only is on {where}: switch it off there, or for this command alone with "
-        "PGOPTIONS='-c default_transaction_read_only=off'"
-    )
-
-
-def _read_ledger(connection: "psycopg.Connection") -> Mapping[str, tuple[str, list[str] | None]]:
+def _read_ledger(connection: "psycopg.Connection") -> _Ledger:
     queries = load_queries("windsock.postgres", "ledger.sql")
     exists = connection.execute(queries["ledger_exists"]).fetchone()
     if exists is None or not exists[0]:
@@ -266,14 +239,15 @@ def migrate(
         MigrationError: A migration fails, or `inspect` raises. Earlier migrations stay applied; the failing
             one is rolled back.
     """
-    with _refused_in_a_line(connection):
+    with migrations_refused_in_words(connection):
         _lift_limits(connection)
         with own_path(connection):
             _refuse_planted(connection)
-    entries = inspect(connection, migrations, whole_history=whole_history)
+            recorded = _read_ledger(connection)
+    entries = _compared(migrations, recorded, whole_history=whole_history)
     pending = {entry.version for entry in entries if entry.state is MigrationState.PENDING}
     waiting = [migration for migration in migrations if migration.version in pending]
-    with _refused_in_a_line(connection), own_path(connection):
+    with migrations_refused_in_words(connection), own_path(connection):
         _refuse_strangers(connection, pending)
     return tuple(migration for migration in waiting if _apply(connection, migration))
 
@@ -315,7 +289,7 @@ def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with _refused_in_a_line(connection):
+            with migrations_refused_in_words(connection):
                 return _try(connection, migration)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
             reason = one_line(error)
@@ -368,7 +342,7 @@ def _execute(connection: "psycopg.Connection", migration: Migration, statement: 
         message = one_line(error)
         details = "".join(f" ({text})" for text in (diagnosis.message_detail, diagnosis.message_hint) if text)
         may_not = isinstance(error, psycopg.errors.InsufficientPrivilege)
-        advice = _OWNER if may_not else "correct the file or the database and run `windsock migrate` again"
+        advice = OWNER if may_not else "correct the file or the database and run `windsock migrate` again"
         raise MigrationError(
             f"{migration.path}:{line}: {message}{details}. The migration was rolled back as a whole; {advice}"
         ) from error
