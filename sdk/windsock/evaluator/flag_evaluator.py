@@ -96,7 +96,11 @@ class FlagEvaluator:
         self.set_flags_and_get_changed_keys(flag_configuration)
 
     def set_flags_and_get_changed_keys(self, flag_configuration: str | dict[str, object]) -> list[str]:
-        """Do what ``set_flags`` does; return the sorted keys that were added, removed or changed."""
+        """Do what ``set_flags`` does; return the sorted keys that were added, removed or changed.
+
+        Raises:
+            ParseError: See ``set_flags``.
+        """
         try:
             text = (
                 flag_configuration if isinstance(flag_configuration, str) else json.dumps(flag_configuration)

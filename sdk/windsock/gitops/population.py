@@ -114,6 +114,7 @@ def population(
 
     Raises:
         ConfigurationError: The rows of ``usage_logs`` have hashes instead of ids.
+        UnreachableError: The mirror hasn't written its folder, or the database or file can't be read.
     """
     if users is None or users.isdecimal():
         yield made_up(environment) if users is None else synthetic(int(users), environment)

@@ -54,7 +54,11 @@ def open_connection(url: str) -> "Connection":
 
 
 def refuse_transaction_pooler(url: str, connection: "Connection") -> None:
-    """Reject transaction poolers: LISTEN succeeds but nothing arrives, and two clients get the same lock."""
+    """Reject transaction poolers: LISTEN succeeds but nothing arrives, and two clients get the same lock.
+
+    Raises:
+        DatabaseUnfitError: The URL points at one.
+    """
     connection.execute(QUERIES["listen"])
     connection.execute(QUERIES["listen_to_self"])
     nonce = uuid.uuid4().hex

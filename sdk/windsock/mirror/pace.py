@@ -79,7 +79,11 @@ class Pace:
         return True
 
     def chores(self, source: Source) -> None:
-        """Verify that notifications arrive, recheck the database's capabilities, and trim the change log."""
+        """Verify that notifications arrive, recheck the database's capabilities, and trim the change log.
+
+        Raises:
+            DatabaseUnfitError: Notifications get lost on this connection.
+        """
         now = time.monotonic()
         if now - self._tested_at >= self._options.self_test_seconds:
             self._tested_at = now

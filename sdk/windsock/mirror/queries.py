@@ -36,7 +36,13 @@ class LockedError(MirrorError):
 
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn PostgreSQL's refusals into messages that operators can act on."""
+    """Turn PostgreSQL's refusals into messages that operators can act on.
+
+    Raises:
+        DatabaseUnfitError: A right, a table or a column is missing, or a row's text can't be read.
+        LockedError: Another session holds a lock.
+        MirrorError: A query was cancelled.
+    """
     try:
         with refused_in_words(DatabaseUnfitError, _WHO_MAY):
             yield

@@ -180,7 +180,11 @@ class Past:
 
 
 def resolution_of(settings: Settings) -> Resolution:
-    """The resolution behind a view created by `Past.at`."""
+    """The resolution behind a view created by `Past.at`.
+
+    Raises:
+        TypeError: The instance isn't such a view.
+    """
     found = served_of(settings)
     if found is None:
         raise TypeError("an ordinary instance has no resolution; pass what `Past.at` returned")

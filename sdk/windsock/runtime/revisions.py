@@ -11,7 +11,15 @@ _LOOK_SECONDS: Final = 0.005
 
 
 def wait(revision: str, timeout: float) -> bool:
-    """Wait until this process has served a revision; return whether it has."""
+    """Wait until this process has served a revision; return whether it has.
+
+    Args:
+        revision: The flag files' revision.
+        timeout: Seconds to wait.
+
+    Raises:
+        ConfigurationError: This process reads no flag files.
+    """
     provider = process.evaluating().client.provider
     if not isinstance(provider, FilesProvider):
         name = provider.get_metadata().name

@@ -385,8 +385,6 @@ def _schema(connection: "psycopg.Connection", query: str) -> ibis.Schema:
         25: "string",
         700: "float32",
         701: "float64",
-    }
-    known |= {
         1043: "string",
         1082: "date",
         1114: "timestamp",
