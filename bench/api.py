@@ -34,7 +34,7 @@ from fastapi import FastAPI, HTTPException
 
 from windsock.api import Role, create_token
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 PATH = "/api/config/teacher"
 PAUSE = 0.05
@@ -205,7 +205,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(embedded.start(folder / "postgres"))
         connection = stack.enter_context(connect(server.url))
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         flag = {"state": "ENABLED", "variants": {"production": {"top_k": 5}}, "defaultVariant": "production"}
         (folder / "flagd").mkdir()
         (folder / "flagd" / "teacher.flagd.json").write_text(json.dumps({"flags": {"teacher": flag}}))

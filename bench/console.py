@@ -33,7 +33,7 @@ import windsock
 from windsock.api import Role, create_token
 from windsock.flagfiles.formatting import formatted
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 SEED = 0.20261128
 PROFILES, CHANGES, USAGE, FLAGS, SHARDS = 500, 10_000, 100_000, 200, 100
@@ -261,7 +261,7 @@ def main() -> None:
         scratch = options.scratch or Path(fresh)
         scratch.mkdir(exist_ok=True)
         with embedded.start(scratch / "postgres") as server, connect(server.url) as connection:
-            migrate(connection, read_migrations(find_folder()))
+            migrate(connection, read_migrations())
             if connection.execute("select count(*) from profiles").fetchone() != (options.users,):
                 fill(connection, options.users)
             if not (scratch / "flagd").exists():

@@ -20,7 +20,7 @@ from bench.page import FRESHNESS
 import windsock
 from windsock.mirror.documents import Layout
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 SIZES = ((10_000, 1), (100_000, 50))
 SAMPLE = 1_000
@@ -69,7 +69,7 @@ def main() -> None:
     sizes: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as scratch, embedded.start(Path(scratch) / "postgres") as server:
         with connect(server.url) as connection:
-            migrate(connection, read_migrations(find_folder()))
+            migrate(connection, read_migrations())
         for users, shards in SIZES:
             name = f"{users:,} assignments in {shards} file{'s' if shards > 1 else ''}"
             sizes[name] = one_size(server.url, users, shards, Path(scratch))

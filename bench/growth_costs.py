@@ -224,14 +224,14 @@ def log_rows(size: int, folder: Path) -> Costs:
 
     from windsock.mirror.postgres import connect as mirror_source
     from windsock.postgres import embedded
-    from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+    from windsock.postgres.migrations import connect, migrate, read_migrations
     from windsock.usage.reading import Selection, read
 
     def one(connection: psycopg.Connection, statement: str, *values: object) -> None:
         connection.execute(statement, list(values) or None)
 
     with embedded.start(folder / "postgres") as server, connect(server.url) as connection:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         user = str(uuid.uuid4())
         one(
             connection,

@@ -20,7 +20,7 @@ from bench.mirror_parts import Bench, fill, memory, mirror, spread, variant_in, 
 
 from windsock.mirror.documents import MAX_SHARDS, Layout
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 CHANGES = 200
 FLAGD_USERS_MAX = 1_000_000  # beyond it a flagd server needs gigabytes: bench/flagd_limits.py
@@ -125,7 +125,7 @@ def main() -> None:
         with connect(server.url) as connection:
             connection.execute("alter system set fsync = off")
             connection.execute("select pg_reload_conf()")
-            migrate(connection, read_migrations(find_folder()))
+            migrate(connection, read_migrations())
         benches = {}
         for size in sizes:
             seconds = chosen.load_seconds / (1 if size == max(sizes) else 3)

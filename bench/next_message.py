@@ -22,7 +22,7 @@ from pydantic import Field
 
 import windsock
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 DELAYS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Seconds between the commit and the message."""
@@ -82,7 +82,7 @@ def main() -> None:
         data, flags = Path(scratch) / "postgres", Path(scratch) / "flagd"
         server = embedded.start(data)
         with connect(server.url) as connection:
-            migrate(connection, read_migrations(find_folder()))
+            migrate(connection, read_migrations())
             config = fill(connection, 1000)[0]
             [(user,)] = connection.execute(
                 "select id::text from profiles where config_id = %s limit 1", [config]

@@ -26,7 +26,7 @@ from windsock.mirror.base_tables import BaseTables
 from windsock.mirror.options import MirrorOptions
 from windsock.mirror.postgres import connect as connect_mirror
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 REPOSITORY = Path(__file__).parents[1]
 COLUMNS = {
@@ -57,7 +57,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def fill(connection: psycopg.Connection, count: int) -> None:
-    migrate(connection, read_migrations(find_folder()))
+    migrate(connection, read_migrations())
     connection.execute("create table campaigns (id text primary key, account_id text)")
     connection.execute(
         "insert into campaigns select 'campaign ' || n, 'act_' || n %% 50 from generate_series(1, %s) as n",

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import windsock
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 from windsock.usage import ExposureSink, Sink, Spool, UsageOptions, UsageRecord, UsageWriter
 from windsock.usage.postgres import PostgresSink
 from windsock.usage.request import Use, install, request
@@ -190,7 +190,7 @@ def main() -> None:
     print(f"CPython {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}.\n")
     with tempfile.TemporaryDirectory() as folder, embedded.start(Path(folder) / "postgres") as server:
         with connect(server.url) as connection:
-            migrate(connection, read_migrations(find_folder()))
+            migrate(connection, read_migrations())
         print("A thousand requests a second; µs on the request's own thread.\n")
         print("| sink | median | p99 | longest | written | on disk | lost |")
         print("|---|--:|--:|--:|--:|--:|--:|")

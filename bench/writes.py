@@ -24,7 +24,7 @@ import psycopg
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 CLIENTS = (1, 4, 16, 64)
 USERS, CONFIGURATIONS = 100_000, 20
@@ -41,7 +41,7 @@ Rates = dict[tuple[str, int], float]
 
 def fill(url: str, *, old: bool = False) -> None:
     with connect(url) as connection:
-        migrations = read_migrations(find_folder())
+        migrations = read_migrations()
         migrate(connection, [each for each in migrations if not old or each.version < QUIET])
         connection.execute("alter table app_configurations add number int unique")
         connection.execute("alter table profiles add number int unique")

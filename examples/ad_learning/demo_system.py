@@ -13,7 +13,7 @@ from examples.serving import FLAGS_FOLDER, Program, Service, program, serve
 
 from windsock.api import Role, create_token
 from windsock.demo.stage import Stage, wait
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 from .ad_platform_endpoint import AdPlatformEndpoint
 
@@ -56,7 +56,7 @@ class System:
         }
         self._database = stack.enter_context(stage.connect())
         own = read_migrations(Path(__file__).with_name("migrations"))
-        migrate(self._database, [*read_migrations(find_folder()), *own])
+        migrate(self._database, [*read_migrations(), *own])
         for part in ("api", "learner", "executor", "celery"):
             self._database.execute(f"ALTER ROLE ad_learning_{part} LOGIN")
         celery = ["-m", "celery", "-A", "examples.ad_learning.tasks", "worker", "--pool", "solo"]

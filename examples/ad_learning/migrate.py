@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 from . import config_loader, worker
 
@@ -16,7 +16,7 @@ def prepare(database_url: str) -> list[str]:
         MigrationError: A migration fails; what was applied before it stays.
     """
     with connect(database_url) as connection:
-        applied = migrate(connection, [*read_migrations(find_folder()), *read_migrations(OWN)])
+        applied = migrate(connection, [*read_migrations(), *read_migrations(OWN)])
     return [migration.path.name for migration in applied]
 
 

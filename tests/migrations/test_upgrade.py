@@ -12,12 +12,12 @@ from tests.waiting import eventually
 
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 from windsock.usage import Measured, Pending, UsageWriter, Use
 from windsock.usage.postgres import PostgresSink
 from windsock.usage.spool import Spool
 
-MIGRATIONS = read_migrations(find_folder())
+MIGRATIONS = read_migrations()
 NAMES = [migration.name for migration in MIGRATIONS]
 TABLES = NAMES.index("windsock_usage_logs")
 

@@ -16,7 +16,7 @@ import pytest
 from tests.waiting import eventually
 
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def own_server(postgres_folder):
     """A server of this test's own, to be stopped and started."""
     with embedded.start(postgres_folder) as server:
         with connect(server.url) as connection:
-            migrate(connection, read_migrations(find_folder()))
+            migrate(connection, read_migrations())
         yield server
 
 

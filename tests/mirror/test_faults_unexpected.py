@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from tests.waiting import eventually
 
-from windsock.postgres.migrations import find_folder, migrate, read_migrations
+from windsock.postgres.migrations import migrate, read_migrations
 
 
 def test_an_unexpected_error_is_an_alarm_and_tried_again(*, world, watching, monkeypatch, recovered):
@@ -96,5 +96,5 @@ def test_text_that_is_not_utf_8_is_told_and_costs_no_connection(
 
 def _migrated(url):
     with psycopg.connect(url, autocommit=True) as connection:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
     return url

@@ -12,7 +12,7 @@ from windsock.errors import ConfigurationError, DatabaseUnfitError, GuardError
 from windsock.flag_names import shard_of
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 from windsock.providers import FilesProvider
 
 SETTINGS = {"retrieval_top_k": 25, "rerank_top_n": 5, "reasoning_model": "gpt-4o", "temperature": 0.2}
@@ -116,7 +116,7 @@ def text_world(empty_database, make_world):
     with connect(empty_database) as connection:
         connection.execute("create table profiles (id text, name text)")
         connection.execute("create unique index on profiles (md5(id))")  # 100 kB do not fit an ordinary index
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
     return make_world(empty_database)
 
 

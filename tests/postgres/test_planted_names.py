@@ -15,7 +15,7 @@ from pglast.visitors import Visitor
 from psycopg import sql
 
 import windsock
-from windsock.postgres.migrations import connect, find_folder, inspect, migrate, read_migrations
+from windsock.postgres.migrations import connect, inspect, migrate, read_migrations
 from windsock.postgres.queries import load_queries
 from windsock.postgres.roles import missing_roles
 
@@ -190,7 +190,7 @@ def test_who_migrates_runs_no_code_of_a_role_that_may_create_in_public(empty_dat
     with connect(empty_database) as connection:
         connection.add_notice_handler(lambda notice: heard.append(notice.message_primary))
         try:
-            migrations = read_migrations(find_folder())
+            migrations = read_migrations()
             assert migrate(connection, migrations)
             assert not migrate(connection, migrations)
             inspect(connection, migrations)

@@ -23,7 +23,7 @@ from tests.waiting import eventually
 
 from windsock.errors import ConfigurationError
 from windsock.postgres import embedded
-from windsock.postgres.migrations import find_folder, migrate, read_migrations
+from windsock.postgres.migrations import migrate, read_migrations
 from windsock.private_folder import MADE_HERE
 from windsock.usage import (
     COLUMNS,
@@ -111,7 +111,7 @@ def test_a_row_holds_what_was_recorded(sink, ask, make_pending):
 def test_a_table_from_before_gets_the_columns_and_what_waited_for_them(
     empty_database, make_pending, tmp_path, caplog
 ):
-    every = read_migrations(find_folder())
+    every = read_migrations()
     (adding,) = [each for each in every if each.name == "windsock_usage_experiment"]
     before = [each for each in every if each.version < adding.version]
     old, fresh = make_pending(), make_pending(experiment="models-2026", arm="big")
@@ -264,7 +264,7 @@ def test_a_database_of_another_encoding_refuses_what_it_cannot_hold_and_takes_th
 ):
     url = database_encoded_in("LATIN1")
     with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         rows = [clean(make_pending(user_id=user)) for user in ("ann", "Zoë", "用户")]
         sink = PostgresSink(url)
         with pytest.raises(RowsRefusedError) as caught:
@@ -370,7 +370,7 @@ def test_a_database_that_restarts_loses_nothing_and_doubles_nothing(make_pending
     server = embedded.start(folder)
     url = server.url
     with psycopg.connect(url, autocommit=True) as connection:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
     writer = UsageWriter(PostgresSink(url), spool, QUICK)
     sent = []
 

@@ -21,7 +21,7 @@ from windsock.flagfiles.sets import object_flags
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 from windsock.settings.settings import Settings
 from windsock.text import count
 
@@ -70,7 +70,7 @@ def command(
     log_to_stderr(LogFormat.TEXT)
     with stop_event() as stop, embedded.start() as server:
         with connect(server.url) as connection:
-            applied = migrate(connection, read_migrations(find_folder()))
+            applied = migrate(connection, read_migrations())
         note(f"PostgreSQL runs in {server.folder}; {count(len(applied), 'migration')} applied")
         say_whole(f"export DATABASE_URL={shlex.quote(server.url)}")
         with _console(classes, folder, server.url, port) as page:

@@ -10,7 +10,6 @@ from windsock.cli._say import note, say
 from windsock.postgres.migrations import (
     MigrationState,
     connect,
-    find_folder,
     inspect,
     migrate,
     read_migrations,
@@ -39,7 +38,7 @@ def command(
 
     Example: windsock migrate --dry-run --database-url postgresql://…
     """
-    migrations = read_migrations(folder or find_folder())
+    migrations = read_migrations(folder)
     with database(database_url) as url, connect(url) as connection:
         if status or dry_run:
             for entry in inspect(connection, migrations, whole_history=folder is not None):

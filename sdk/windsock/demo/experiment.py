@@ -22,7 +22,7 @@ from windsock.experiments.running.assigning import draw
 from windsock.experiments.running.starting import started
 from windsock.flagfiles.files import read_files, write_bytes
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 from windsock.postgres.queries import load_queries
 from windsock.usage import Spool, UsageWriter
 from windsock.usage.postgres import PostgresSink
@@ -120,7 +120,7 @@ def _wait_until_stored(writer: UsageWriter) -> None:
 def _database(folder: Path) -> Iterator[str]:
     with embedded.start(folder / "postgres") as server:
         with connect(server.url) as connection:
-            migrate(connection, read_migrations(find_folder()))
+            migrate(connection, read_migrations())
         yield server.url
 
 

@@ -20,7 +20,7 @@ from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.flag_names import FLAG_FOLDER
 from windsock.logs import get_logger
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 from windsock.usage.postgres import PostgresSink
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Stage:
         stack.callback(self.stop_database)
         self.start_database()
         with connect(self.url) as connection:
-            self.applied = len(migrate(connection, read_migrations(find_folder())))
+            self.applied = len(migrate(connection, read_migrations()))
         Path(FLAG_FOLDER).mkdir()
         shutil.copy(_flag_file(f"{self.flag}.flagd.json"), FLAG_FOLDER)
         stack.enter_context(_mirror(self.url, self.mirror_arguments))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from windsock import private_folder
 from windsock.code.sources import Found, UnfitError, bytes_of, python_files
 from windsock.errors import WindsockError
-from windsock.postgres.migrations import MigrationState, connect, find_folder, inspect, read_migrations
+from windsock.postgres.migrations import MigrationState, connect, inspect, read_migrations
 from windsock.postgres.queries import load_queries
 from windsock.postgres.roles import missing_roles
 from windsock.variables import data_folder
@@ -166,7 +166,7 @@ def _look_at_server(report: Report, connection: "psycopg.Connection[tuple[Any, .
 
 def _look_at_migrations(report: Report, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
     try:
-        entries = inspect(connection, read_migrations(find_folder()))
+        entries = inspect(connection, read_migrations())
     except WindsockError as error:
         report.add("migrations", str(error), ok="permission denied" in str(error))
         return

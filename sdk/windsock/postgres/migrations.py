@@ -99,16 +99,19 @@ def find_folder() -> Path:
     )
 
 
-def read_migrations(folder: Path) -> tuple[Migration, ...]:
+def read_migrations(folder: Path | None = None) -> tuple[Migration, ...]:
     """Read all migrations in a folder, ordered by version.
 
     Args:
-        folder: The folder of ``<digits>_<name>.sql`` files; other files are ignored.
+        folder: The folder of ``<digits>_<name>.sql`` files; other files are ignored. By default, windsock's
+            own.
 
     Raises:
+        ConfigurationError: windsock's own are missing.
         MigrationError: The folder has no migrations, two share a version, a file isn't UTF-8, or a file
             contains a statement that would end its transaction.
     """
+    folder = folder or find_folder()
     migrations: dict[str, Migration] = {}
     for path in sorted(folder.glob("*.sql")):
         match = _FILE_NAME.match(path.name)

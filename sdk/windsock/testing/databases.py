@@ -10,7 +10,7 @@ from typing import Protocol
 
 from windsock.errors import MissingExtraError
 from windsock.postgres import embedded
-from windsock.postgres.migrations import find_folder, migrate, read_migrations
+from windsock.postgres.migrations import migrate, read_migrations
 
 try:
     import psycopg
@@ -68,7 +68,7 @@ class Databases:
         name = "windsock_migrated"
         self._create(name, "template1")
         with psycopg.connect(self.server.database_url(name), autocommit=True) as connection:
-            migrate(connection, read_migrations(find_folder()))
+            migrate(connection, read_migrations())
         return name
 
     def _create(self, name: str, template: str) -> None:

@@ -17,7 +17,7 @@ from examples.ad_learning import config_loader
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
 from windsock.nested import overlay
-from windsock.postgres.migrations import find_folder, migrate, read_migrations
+from windsock.postgres.migrations import migrate, read_migrations
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -75,7 +75,7 @@ def learning_template(postgres, migrated_template):
         )
     with psycopg.connect(postgres.database_url(name), autocommit=True) as connection:
         own = read_migrations(REPOSITORY / "examples/ad_learning/migrations")
-        migrate(connection, [*read_migrations(find_folder()), *own])
+        migrate(connection, [*read_migrations(), *own])
     return name
 
 
