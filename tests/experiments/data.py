@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +26,15 @@ metrics:
 minimum_effect: 5%
 maximum: {units: 5000}
 """
+SHORT = """\
+name: cheaper_model
+hypothesis: It costs less.
+owner: ada
+settings: teacher
+arms: {control: {}, cheaper: {reasoning_model: small}}
+minimum_effect: 5%
+"""
+"""A document without its metrics."""
 METRICS = """\
 metrics:
   revenue:
@@ -35,6 +45,14 @@ metrics:
     window: 2w
     cap: {quantile: 0.99}
 """
+
+
+def declare(flags: Path, document: str = GOOD, metrics: str = METRICS) -> Path:
+    """Write the experiment's document and its metrics into a folder of flags; give the folder."""
+    (flags / "experiments").mkdir(parents=True, exist_ok=True)
+    (flags / "experiments" / "cheaper_model.yaml").write_text(document)
+    (flags / "metrics.yaml").write_text(metrics)
+    return flags
 
 
 @dataclass

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.experiments import engines
-from tests.experiments.data import GOOD, METRICS, NOW, START, Rows
+from tests.experiments.data import GOOD, NOW, START, Rows, declare
 from windsock.cli._experiment_status import lines, without_number
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
@@ -47,19 +47,16 @@ def many(
 def look(tmp_path):
     """Analyse rows through Parquet, with changes to the document."""
     flags, data = tmp_path / "flagd", tmp_path / "data"
-    (flags / "experiments").mkdir(parents=True)
     data.mkdir()
-    (flags / "metrics.yaml").write_text(METRICS)
 
     def run(rows: Rows, *changes: tuple[str, str], now=NOW, **options) -> Result:
         text = GOOD.replace("  secondary: [revenue]\n", "").replace("units: 5000", "units: 1900")
         for before, after in changes:
             assert before in text
             text = text.replace(before, after)
-        (flags / "experiments" / "cheaper_model.yaml").write_text(text)
         with engines.parquet(rows, data):
             pass
-        return analyze("cheaper_model", data, flags=flags, now=now, **options)
+        return analyze("cheaper_model", data, flags=declare(flags, text), now=now, **options)
 
     return run
 

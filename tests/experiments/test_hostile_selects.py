@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.experiments import engines
-from tests.experiments.data import NOW, experiment_rows
+from tests.experiments.data import NOW, SHORT, declare, experiment_rows
 from windsock.errors import ConfigurationError
 from windsock.experiments.result import analyze
 
@@ -19,16 +19,7 @@ HANGS = 300
 MEMORY = 2 << 20
 """Kilobytes of address space that the command may have."""
 
-DOCUMENT = """\
-name: cheaper_model
-hypothesis: It costs less.
-owner: ada
-settings: teacher
-arms: {control: {}, cheaper: {reasoning_model: small}}
-metrics:
-  goal: [well_formed]
-minimum_effect: 5%
-"""
+DOCUMENT = f"{SHORT}metrics: {{goal: [well_formed]}}\n"
 ROW = "timestamptz '2026-03-02' as at, 1.0 as value"
 READS = "select unit, occurred_at as at, value from metric_events"
 WELL_FORMED = f"{READS} where name = 'revenue' -- a comment does no harm"
@@ -133,10 +124,8 @@ def folder_of(root: Path, selects: dict[str, str], events: str) -> Path:
         }
         for name, sql in selects.items()
     }  # fmt: skip
-    (root / "flagd" / "experiments").mkdir(parents=True)
-    (root / "flagd" / "experiments" / "cheaper_model.yaml").write_text(DOCUMENT)
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(metric)}" for name, metric in metrics.items())
-    (root / "flagd" / "metrics.yaml").write_text(f'{{"metrics": {{\n{lines}}}}}\n')
+    declare(root / "flagd", DOCUMENT, f'{{"metrics": {{\n{lines}}}}}\n')
     return root
 
 

@@ -9,32 +9,21 @@ import pytest
 from rich.console import Console
 
 from tests.experiments import engines
-from tests.experiments.data import NOW, START, Rows
+from tests.experiments.data import NOW, SHORT, START, Rows, declare
 from windsock.cli import _experiment_power as cli
 from windsock.errors import ConfigurationError
 from windsock.experiments.planning import Assumed, Power, power
 
-DOCUMENT = """\
-name: cheaper_model
-hypothesis: It costs less.
-owner: ada
-settings: teacher
-arms: {control: {}, cheaper: {reasoning_model: small}}
-metrics: {goal: [cost_per_request], secondary: [thumbs]}
-minimum_effect: 5%
-"""
+DOCUMENT = f"{SHORT}metrics: {{goal: [cost_per_request], secondary: [thumbs]}}\n"
+NO_METRICS = "metrics: {}\n"
 ON_REVENUE = DOCUMENT.replace("goal: [cost_per_request], secondary: [thumbs]", "goal: [revenue]")
 
 
-def folders(tmp_path: Path, document: str = DOCUMENT, metrics: str = "") -> tuple[Path, Path]:
+def folders(tmp_path: Path, document: str = DOCUMENT, metrics: str = NO_METRICS) -> tuple[Path, Path]:
     """The folder of flags with the experiment, and an empty one for data."""
     flags, data = tmp_path / "flagd", tmp_path / "data"
-    (flags / "experiments").mkdir(parents=True)
-    (flags / "experiments" / "cheaper_model.yaml").write_text(document)
-    if metrics:
-        (flags / "metrics.yaml").write_text(metrics)
     data.mkdir()
-    return flags, data
+    return declare(flags, document, metrics), data
 
 
 def past(units: int) -> Rows:
@@ -80,8 +69,7 @@ def test_a_metric_without_a_past_says_why(tmp_path, capsys, monkeypatch) -> None
     ],
 )
 def test_numbers_that_no_experiment_can_have_are_refused(tmp_path, assumed, message) -> None:
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "cheaper_model.yaml").write_text(DOCUMENT)
+    declare(tmp_path, DOCUMENT, NO_METRICS)
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         power("cheaper_model", assumed, flags=tmp_path)
 

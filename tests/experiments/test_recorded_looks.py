@@ -7,7 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.experiments import engines
-from tests.experiments.data import GOOD, METRICS, NOW, START, experiment_rows
+from tests.experiments.data import GOOD, METRICS, NOW, START, declare, experiment_rows
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
 from windsock.experiments.changes import changes
@@ -22,15 +22,12 @@ DOCUMENT = GOOD.replace("segments", "")
 @pytest.fixture
 def place(tmp_path):
     flags, data = tmp_path / "flagd", tmp_path / "data"
-    (flags / "experiments").mkdir(parents=True)
     data.mkdir()
     with engines.parquet(experiment_rows(60), data):
         pass
 
     def look(text: str = DOCUMENT, metrics: str = METRICS) -> Result:
-        (flags / "experiments" / "cheaper_model.yaml").write_text(text)
-        (flags / "metrics.yaml").write_text(metrics)
-        return analyze("cheaper_model", data, flags=flags, now=NOW)
+        return analyze("cheaper_model", data, flags=declare(flags, text, metrics), now=NOW)
 
     def record(declared: object, **other: object) -> None:
         row = {

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.experiments import engines
-from tests.experiments.data import NOW, experiment_rows
+from tests.experiments.data import NOW, SHORT, declare, experiment_rows
 from windsock.cli._app import app
 from windsock.errors import ConfigurationError
 from windsock.experiments.data.source_checks import check_sources
@@ -17,16 +17,6 @@ from windsock.experiments.planning import power
 from windsock.experiments.reading import read_declared
 from windsock.experiments.result import analyze
 
-DOCUMENT = """\
-name: cheaper_model
-hypothesis: It costs less.
-owner: ada
-settings: teacher
-arms: {control: {}, cheaper: {reasoning_model: small}}
-metrics:
-  goal: [GOAL]
-minimum_effect: 5%
-"""
 METRIC = """\
 metrics:
   revenue:
@@ -54,10 +44,7 @@ def select(**columns: str) -> str:
 
 
 def flags(folder: Path, source: str, goal: str = "revenue") -> Path:
-    (folder / "experiments").mkdir(parents=True)
-    (folder / "experiments" / "cheaper_model.yaml").write_text(DOCUMENT.replace("GOAL", goal))
-    (folder / "metrics.yaml").write_text(METRIC.replace("SOURCE", source))
-    return folder
+    return declare(folder, f"{SHORT}metrics: {{goal: [{goal}]}}\n", METRIC.replace("SOURCE", source))
 
 
 @pytest.fixture

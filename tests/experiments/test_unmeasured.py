@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.experiments import engines
-from tests.experiments.data import NOW, START, Rows
+from tests.experiments.data import NOW, SHORT, START, Rows, declare
 from tests.experiments.test_decision import many
 from windsock.cli._experiment_status import without_number
 from windsock.errors import ConfigurationError
@@ -20,17 +20,9 @@ from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.decision import Action, State
 from windsock.experiments.reading import read_declared
 
-DOCUMENT = """\
-name: cheaper_model
-hypothesis: It costs less.
-owner: ada
-settings: teacher
-arms: {control: {}, cheaper: {reasoning_model: small}}
-metrics:
-  goal: [cost_per_request]
-  guardrails: [guarded]
-minimum_effect: 5%
-maximum: {units: UNITS}
+DOCUMENT = f"""{SHORT}
+metrics: {{goal: [cost_per_request], guardrails: [guarded]}}
+maximum: {{units: UNITS}}
 """
 METRIC = """\
 metrics:
@@ -50,11 +42,8 @@ def winning(name: str = "complaint", units: int = 2000) -> Rows:
 @pytest.fixture
 def declared(tmp_path):
     def write(source: str, kind: str = "proportion", units: int = 1900) -> Path:
-        flags = tmp_path / "flagd"
-        (flags / "experiments").mkdir(parents=True, exist_ok=True)
-        (flags / "experiments" / "cheaper_model.yaml").write_text(DOCUMENT.replace("UNITS", str(units)))
-        (flags / "metrics.yaml").write_text(METRIC.replace("SOURCE", source).replace("KIND", kind))
-        return flags
+        metric = METRIC.replace("SOURCE", source).replace("KIND", kind)
+        return declare(tmp_path / "flagd", DOCUMENT.replace("UNITS", str(units)), metric)
 
     return write
 
