@@ -14,7 +14,7 @@ import typer
 from tests.cli.conftest import WINDSOCK, boolean
 from typer.testing import CliRunner
 
-from windsock.cli._app import GROUPS, VERBS, LazyGroup, app
+from windsock.cli._app import GROUPS, VERBS, Verbs, app
 
 DOCS = Path(__file__).parents[2] / "docs"
 GROUP = typer.main.get_command(app)
@@ -22,7 +22,7 @@ GROUP = typer.main.get_command(app)
 
 def walked() -> list[tuple[str, ...]]:
     """Every command as it is typed: verbs, and the sub-commands of those that have some."""
-    assert isinstance(GROUP, LazyGroup)
+    assert isinstance(GROUP, Verbs)
     commands = {verb: GROUP.get_command(None, verb) for verb in VERBS}
     inner = [(verb, name) for verb, command in commands.items() for name in getattr(command, "commands", {})]
     grouped = {verb for verb, _ in inner if not commands[verb].invoke_without_command}

@@ -1,9 +1,7 @@
 """The command group: knows every verb's name and one-line help without importing it."""
 
-import importlib
 import os
 import sys
-from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -15,7 +13,8 @@ from windsock.text import did_you_mean, one_line
 
 try:
     import typer
-    from typer.core import TyperGroup
+
+    from windsock.cli._lazy_group import LazyGroup
 except ImportError as missing:
     raise SystemExit(str(MissingExtraError("the windsock command", "cli"))) from missing
 
@@ -74,37 +73,10 @@ EXIT_CHANGES = 3
 EXIT_IO = 4
 
 
-class LazyGroup(TyperGroup):
-    """Lists the verbs from `GROUPS` and imports a verb's module only to run it or to show its help.
+class Verbs(LazyGroup):
+    """The verbs; nothing that a command line quotes back acts on a terminal."""
 
-    Typer brings its own copy of click since 0.29, an external one before; `Any` covers both.
-    """
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
-        """The verbs in the order of `GROUPS`."""
-        return list(VERBS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
-        """Import one verb: its module's `app` where it has sub-commands, else its function `command`."""
-        if cmd_name not in VERBS:
-            return None
-        module_name, help_line = VERBS[cmd_name]
-        module = importlib.import_module(f"windsock.cli.{module_name}")
-        verb: typer.Typer | None = getattr(module, "app", None)
-        if verb is None:
-            verb = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-            function: Callable[..., object] = module.command
-            verb.command(name=cmd_name)(function)
-        command = typer.main.get_command(verb)
-        command.name = cmd_name
-        command.short_help = help_line
-        return command
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer's signature
-        """Write the list of verbs without importing any of them."""
-        for group, verbs in GROUPS.items():
-            with formatter.section(group):
-                formatter.write_dl([(verb, help_line) for verb, (_, help_line) in verbs.items()])
+    SECTIONS = GROUPS
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; what a usage error quotes is escaped."""
@@ -125,7 +97,7 @@ class LazyGroup(TyperGroup):
 
 
 # No markup mode: plain help needs no `rich`, so that `windsock --help` answers at once and pipes well.
-app = typer.Typer(cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Verbs, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def _version(value: bool) -> None:

@@ -1,13 +1,13 @@
 """`windsock experiment`: one file per sub-command, imported when that one is used."""
 
-import importlib
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
 
-COMMANDS: dict[str, str] = {
+from windsock.cli._lazy_group import LazyGroup
+
+_COMMANDS: dict[str, str] = {
     # sub-command: one line of help; its module is windsock.cli._experiment_<name>
     "new": "Write a new experiment's document, to be filled in.",
     "check": "Check the documents, their metrics and, with --sources, their data.",
@@ -22,36 +22,21 @@ COMMANDS: dict[str, str] = {
 }
 
 
-class _Commands(TyperGroup):
-    """Lists sub-commands without importing them: their libraries take more than a second."""
+class _Commands(LazyGroup):
+    """The sub-commands; their libraries take more than a second to import."""
+
+    SECTIONS: ClassVar = {
+        "Commands": {name: (f"_experiment_{name}", line) for name, line in _COMMANDS.items()}
+    }
 
     @property
     def commands(self) -> MutableMapping[str, Any]:
         """Every sub-command, imported, for code that walks over all of them."""
-        return {name: self.get_command(None, name) for name in COMMANDS}
+        return {name: self.get_command(None, name) for name in _COMMANDS}
 
     @commands.setter
     def commands(self, _: MutableMapping[str, Any]) -> None:
         """Typer has none to set: none is registered."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
-        """The sub-commands in the order of `COMMANDS`."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
-        """Import one sub-command."""
-        if cmd_name not in COMMANDS:
-            return None
-        verb = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        verb.command(name=cmd_name)(importlib.import_module(f"windsock.cli._experiment_{cmd_name}").command)
-        command = typer.main.get_command(verb)
-        command.name, command.short_help = cmd_name, COMMANDS[cmd_name]
-        return command
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer's signature
-        """Write the list of sub-commands without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
 
 
 app = typer.Typer(
