@@ -72,7 +72,7 @@ class OverrideError(WindsockError):
 
 
 class FlagFileError(WindsockError):
-    """A flag document cannot be read at all (not one flag of it).
+    """A flag document cannot be read at all; no flag of it is used.
 
     Args:
         source: The file or stream that the document came from.

@@ -28,7 +28,7 @@ _NAME_BYTES: Final = 500
 
 
 class BeyondAuditError(ConfigurationError):
-    """The change is larger than its row of the audit may be; the message says what is."""
+    """The change is too large for a row of the audit; the message says which part is."""
 
 
 class LostRightError(ConfigurationError):

@@ -79,7 +79,7 @@ def check_values(declaration: Declaration, configuration: Configuration) -> list
 
 
 def check_document(data: bytes, source: str, flag: str, configuration: Configuration) -> list[Mistake]:
-    """Lint the flag in the document as it would be written; errors count, those of other flags don't."""
+    """Lint the document as it would be written; only errors count, and only those of this flag."""
     prefixes = {
         pointer_of("flags", flag, "variants", name): pointer_of(*configuration.tokens(name))
         for name in configuration.variants

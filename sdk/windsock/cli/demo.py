@@ -122,7 +122,7 @@ def show(console: Console, number: int, step: Scene) -> None:
 
 
 def show_end(console: Console, steps: list[Scene], broken: list[Promise]) -> None:
-    """Print the sum of it."""
+    """Print the summary."""
     count = sum(len(step.promises) for step in steps)
     print_lines(console)
     if broken:

@@ -66,7 +66,7 @@ class Parsed:
         return node.lineno, column if keyword is None else keyword.end() + 1
 
     def _column(self, line: int, offset: int) -> int:
-        """One-based column of a place that is so many bytes of UTF-8 from the beginning of its line."""
+        """One-based column of the character at an offset in bytes of UTF-8 from the beginning of its line."""
         text = self._line(line)
         if text.isascii():
             return offset + 1

@@ -1,4 +1,4 @@
-"""The users of a plan: those of the usage log, or made up where it names nobody."""
+"""The users that a plan evaluates: those of the usage log, or synthetic ones if it has none."""
 
 from dataclasses import replace
 from typing import Final
@@ -15,11 +15,10 @@ _OLD: Final = 2.0
 
 
 def plan_users(visit: Visit) -> Population:
-    """The users for whom a plan says who moves."""
+    """The users that a plan evaluates."""
     anybody = visit.connection.execute(QUERIES["anybody"]).fetchone() == (True,)
-    if (
-        not anybody or user_id_key() is not None
-    ):  # flags see ids, not the hashes that the log may have instead
+    # Flags see ids, not the hashes that the log may have instead.
+    if not anybody or user_id_key() is not None:
         return made_up(health().environment)
     made = visit.shared.exposed.now()
     when = f", counted {age(made.age)} ago" if made.age >= _OLD else ""

@@ -93,12 +93,12 @@ def lines(text: str) -> Markup:
 
 
 def prose(text: str) -> Markup:
-    """A message, line by line, with what stands between backticks as code."""
+    """A message, line by line; text between backticks is code."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(lines(text))))  # noqa: S704 - `lines` escaped it
 
 
 def exact(value: object) -> Markup:
-    """A value for a form to send back unchanged, where nobody reads it: with its invisible characters."""
+    """A hidden value for a form to send back unchanged, invisible characters included."""
     return escape(str(value))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def instrument(provider: "MeterProvider | None" = None) -> None:
-    """Create windsock's instruments: ``windsock.evaluations`` and those of docs/operations.md.
+    """Create windsock's instruments: ``windsock.evaluations`` and the others in docs/operations.md.
 
     Call it once, before or after `windsock.start`. Evaluations are counted by an OpenFeature hook, and with
     a hook every read passes the client's four stages.

@@ -13,7 +13,7 @@ except ImportError as missing:
 
 
 def register(registry: CollectorRegistry = REGISTRY) -> None:
-    """Add windsock's metrics to a registry: ``windsock_evaluations_total`` and those of docs/operations.md.
+    """Add windsock's metrics to a registry: ``windsock_evaluations_total`` and others (docs/operations.md).
 
     Call it once, before or after `windsock.start`. Evaluations are counted by an OpenFeature hook, and with
     a hook every read passes the client's four stages.

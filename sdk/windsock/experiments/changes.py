@@ -1,4 +1,4 @@
-"""What differs between two declarations of an experiment, of what its error promise rests on."""
+"""How two declarations of an experiment differ in what its error promise rests on."""
 
 from collections.abc import Iterator, Mapping
 

@@ -124,7 +124,7 @@ class Comparing:
         return max(names, key=self._progress.lasts, default="")
 
     def _waiting(self, each: Comparison, then: Comparison, guardrail: str) -> Comparison:
-        """Have a goal that is better wait until it would be so by the guardrail's clock too.
+        """Hold back a better goal until it would be better by the guardrail's clock, too.
 
         So a guardrail has been watched for as many units as the verdict needs before an arm wins.
         """

@@ -1,4 +1,4 @@
-"""What is said of one metric of one arm at one look."""
+"""The result for one metric of one arm at one look."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,7 +86,7 @@ class Comparison:
 
     @property
     def is_told(self) -> bool:
-        """Whether there is an effect to tell, with an interval that says something."""
+        """Whether there is an effect to report, with an interval narrow enough to say something."""
         return self.outcome not in (ComparisonOutcome.NOTHING, ComparisonOutcome.NOT_YET)
 
     @property

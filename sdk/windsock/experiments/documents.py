@@ -231,7 +231,7 @@ class Exploratory(Roles):
 
 
 class HandWritten(Experiment):
-    """An experiment without a document: a flag splits units, and every figure of it is exploratory.
+    """An experiment without a document: a flag splits units, and all its figures are exploratory.
 
     Attributes:
         name: As the flag's metadata says, or the flag's key.

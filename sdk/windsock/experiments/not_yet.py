@@ -1,4 +1,4 @@
-"""Too early for an interval: why, and about when it will say something."""
+"""Too early for an interval: why, and roughly when there will be one."""
 
 from dataclasses import replace
 from datetime import datetime

@@ -147,7 +147,7 @@ def _items(value: dict[str, object] | list[object]) -> Iterable[object]:
 
 
 def _has_many(value: dict[str, object] | list[object]) -> bool:
-    """Whether something in it has more members than fit on a line, so that it needn't be tried on one."""
+    """Whether an object or a list in it has more members than a line can hold, so that none is tried."""
     inner = (item for item in _items(value) if isinstance(item, (dict, list)))
     return len(value) >= WIDTH or any(map(_has_many, inner))
 

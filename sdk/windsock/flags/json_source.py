@@ -124,7 +124,7 @@ class _Reader:
             self._flags[flag.key] = flag
 
     def _value(self, at: int, tokens: Tokens, flag: str | None) -> _Value:
-        """Decode one value and record its faults; what is nested too deep is not searched for others."""
+        """Decode one value and record its faults; if it is nested too deep, that is the only one."""
         text = self._text
         try:
             decoded = text.decode(at)

@@ -138,7 +138,7 @@ def population(
 
 
 def made_up(environment: str) -> Population:
-    """The users of a plan for which nobody named any: 10,000, or fewer where the rules are long."""
+    """The users of a plan that names none: 10,000 synthetic ones, or fewer if rules are long."""
     most = synthetic(MADE_UP, environment)
 
     def fewer(limit: int) -> Population:

@@ -21,7 +21,7 @@ def metrics(status: Status) -> bytes:
 
 
 class _Collector(Collector):
-    """Families without a time of creation: the status has none, and that of the scrape would be false."""
+    """Metric families without a creation time: the status has none, and the scrape's would be false."""
 
     def __init__(self, status: Status) -> None:
         self._status = status

@@ -1,4 +1,4 @@
-"""The error for a class keyword that nobody knows: ``class Teacher(windsock.Settings, flg="teacher")``."""
+"""The error for an unknown class keyword: ``class Teacher(windsock.Settings, flg="teacher")``."""
 
 from collections.abc import Mapping
 from typing import NoReturn

@@ -103,7 +103,7 @@ class DeclaredFeature(Generic[V]):
         return self.default
 
     def mistyped(self, message: str | None) -> None:
-        """Log one error if a provider reports a flag of another type, whose value nobody sees.
+        """Log one error if a provider reports a flag of another type, whose value is not used.
 
         Args:
             message: The provider's.

@@ -201,7 +201,7 @@ def _covered(visit: Visit, declaration: Declaration, prepared: PreparedWrite) ->
 
 
 def _keep_theirs(visit: Visit, declaration: Declaration, prepared: PreparedWrite, planned: Plan) -> set[str]:
-    """Of the users whom the plan names, those for whom nothing changes: their profile sets all of it."""
+    """Those of the plan's users who keep their values, because their profile sets every changed field."""
     fields = _fields(prepared)
     named = {user for each in planned.impacts for move in each.moves for user in move.samples}
     users = {"users": [user for user in named if is_uuid(user)]}

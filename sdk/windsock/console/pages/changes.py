@@ -126,7 +126,7 @@ def _lines(visit: Visit, row: AuditRow) -> list[str]:
 
 
 def _is_of_settings(row: AuditRow) -> bool:
-    """Whether a change of a profile is of what it says, and not of who has it."""
+    """Whether a change to a profile is to its settings, not to who has it."""
     return "settings" in (row.before or {}) or "settings" in row.after
 
 

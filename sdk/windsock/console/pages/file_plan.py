@@ -1,4 +1,4 @@
-"""A change to flag files's plan: what changes, who moves, and a patch where nothing is written."""
+"""The plan of a change to flag files: what changes, who moves, and a patch if nothing may be written."""
 
 import json
 from collections.abc import Sequence

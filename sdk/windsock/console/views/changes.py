@@ -98,7 +98,7 @@ def who_moves(plan: Plan, keep: Collection[str] = ()) -> Iterator[str]:
 
 
 def _percent(share: float) -> str:
-    """A share with two places and no zeros at its end; never all or nothing of what isn't."""
+    """A share with two decimal places, without trailing zeros; 0 and 100 only if they are exact."""
     text = f"{100 * share:.2f}".rstrip("0").rstrip(".")
     if text in ("0", "100") and 0 < share < 1:
         text = "under 0.01" if share < 0.5 else "over 99.99"

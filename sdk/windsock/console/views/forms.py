@@ -141,7 +141,7 @@ def by_field(shapes: Iterable[EditableField], faults: Iterable[tuple[str, str]])
 
 
 def _text(shape: EditableField, value: object) -> str:
-    """A value as its input shows it: plain text only if what a person sees there is all of it."""
+    """A value as its input shows it: plain text only if nothing in it is invisible."""
     text = value if shape.kind == "text" and isinstance(value, str) else ""
     if text.strip() and not text.startswith('"') and _spelled(text) == text:
         return text
@@ -149,7 +149,7 @@ def _text(shape: EditableField, value: object) -> str:
 
 
 def _again(shape: EditableField, text: str) -> str:
-    """What was sent, to be shown again: what can't be seen in it is spelled out as JSON does it."""
+    """What was sent, to show it again: its invisible characters are escaped as in JSON."""
     if shape.kind == "text" and _spelled(text) != text:
         try:
             return _text(shape, _plain_text(text))

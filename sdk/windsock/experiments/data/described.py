@@ -1,4 +1,4 @@
-"""Describes the latency of each arm's requests by a quantile, which no interval and no test belongs to."""
+"""Describes the latency of each arm's requests by a quantile, without an interval or a test."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -74,7 +74,7 @@ def quiet_since(warehouse: Warehouse, at: datetime) -> datetime | None:
 def _times(
     warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric]
 ) -> Iterator[tuple[str, str, ir.Table]]:
-    """Each source with how an error message begins that is about it, and its times in a column `at`."""
+    """Each source: how an error message about it begins, and its times in a column `at`."""
     for name, column in _TIMES.items():
         table = warehouse.find(name)
         if table is not None:

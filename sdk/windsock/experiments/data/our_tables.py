@@ -1,4 +1,4 @@
-"""What windsock's own tables hold, wherever they were exported to: a file may know other types, or none."""
+"""The types of windsock's own tables, wherever they were exported to: a file may have others, or none."""
 
 from collections.abc import Iterable
 from typing import Final

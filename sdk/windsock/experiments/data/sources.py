@@ -135,7 +135,7 @@ def _requests(warehouse: Warehouse, scope: Scope, where: str) -> ir.Table:
 
 
 def _text(column: ir.Value) -> ir.StringValue:
-    """A column as text, even if it is empty in a file: DuckDB then reads it as integers."""
+    """A column as text; DuckDB reads an empty one of a file as integers."""
     return column.cast("string")
 
 

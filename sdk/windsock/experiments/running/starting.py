@@ -169,7 +169,7 @@ def _body(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts)
 
 
 def _own_variants(flag: Flag) -> dict[str, JsonValue]:
-    """A feature's variants without the arms that the experiment that runs on it, of any version, added."""
+    """A feature's variants without the arms that its running experiment added, whatever its version."""
     if not _runs(flag):
         return dict(flag.variants)
     arms = {name.removeprefix(ALLOCATION) for name in flag.metadata if name.startswith(ALLOCATION)}

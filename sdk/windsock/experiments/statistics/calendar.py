@@ -99,7 +99,7 @@ def p_value(so_far: History, z: float, *, two_sided: bool = True) -> float:
 def _around(
     beyond: Callable[[float], float], reached: float, highest: float, *, two_sided: bool
 ) -> tuple[float, float]:
-    """Logarithms of alpha on both sides of a p-value, near that of units which arrive evenly."""
+    """Logarithms of alpha on both sides of a p-value, near the one for units that arrive evenly."""
     evenly = continuous_looks.leaves_band(reached) if two_sided else continuous_looks.exceeds(reached)
     least, most = log(_SMALLEST), log(highest)
     low = high = min(max(log(max(evenly, _SMALLEST)), least), most)
