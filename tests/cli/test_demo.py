@@ -4,9 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import tempfile
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -15,13 +12,12 @@ from uuid import UUID
 import psutil
 import pytest
 from rich.console import Console
-from tests.waiting import until
+from tests.demo_process import demos
 
 from windsock.cli.demo import show
 from windsock.demo.story import Scene
 from windsock.usage.record import UsageRecord
 
-WINDSOCK = Path(sys.executable).parent / "windsock"
 README = Path(__file__).parents[2] / "README.md"
 FOREIGN = {
     "DATABASE_URL": "postgresql://nowhere.invalid/none",
@@ -36,40 +32,10 @@ pytestmark = pytest.mark.xdist_group("demo")
 
 @pytest.fixture
 def demo(tmp_path):
-    """Start the demo with a temporary folder of its own; checks that nothing of it is left."""
-    started = []
-
-    def start(*arguments, **environment):
-        process = subprocess.Popen(
-            [WINDSOCK, "demo", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-            env=os.environ | {"TMPDIR": str(short)} | environment,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    # Not below tmp_path: the path of a unix socket has at most 107 characters.
-    with tempfile.TemporaryDirectory(prefix="w") as short:
+    """Start the demo; checks that nothing of it is left."""
+    with demos(tmp_path) as start:
         yield start
-        for process in started:
-            process.communicate(timeout=60)
-        assert list(Path(short).glob("windsock-demo-*")) == []
-        assert list(tmp_path.iterdir()) == []
-        assert until(lambda: not processes(short)), f"left running: {processes(short)}"
-
-
-def processes(folder):
-    """The running processes that have to do with a folder."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        words = [*(process.info["cmdline"] or []), process.info["cwd"] or ""]
-        if any(folder in word for word in words):
-            found.append(process)
-    return found
+    assert list(tmp_path.iterdir()) == []
 
 
 def read_until(process, beginning):

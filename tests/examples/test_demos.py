@@ -4,16 +4,11 @@ import json
 import os
 import shlex
 import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import httpx
-import psutil
 import pytest
-from tests.waiting import eventually
+from tests.demo_process import WINDSOCK, demos
 
-WINDSOCK = Path(sys.executable).parent / "windsock"
 STEPS = {"ai-teacher": 8, "ad-learning": 11, "aura": 8}
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -21,36 +16,11 @@ pytestmark = pytest.mark.xdist_group("demo")
 
 @pytest.fixture
 def demo(tmp_path):
-    """Start a demo with a temporary folder of its own; checks that nothing of it is left."""
-    started = []
-
-    def start(*arguments):
-        process = subprocess.Popen(
-            [WINDSOCK, "demo", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-            env=os.environ
-            | {
-                "TMPDIR": short,
-                "OPENAI_CHAT_MODEL": "another-model",
-                "AURA_L1_MODEL": "x",
-                "WINNER_CTR_THRESHOLD": "1",
-            },
-        )
-        started.append(process)
-        return process
-
-    # Not below tmp_path: the path of a unix socket has at most 107 characters.
-    with tempfile.TemporaryDirectory(prefix="w") as short:
+    """Start a demo; checks that nothing of it is left."""
+    with demos(
+        tmp_path, OPENAI_CHAT_MODEL="another-model", AURA_L1_MODEL="x", WINNER_CTR_THRESHOLD="1"
+    ) as start:
         yield start
-        for process in started:
-            process.communicate(timeout=60)
-        assert list(Path(short).glob("windsock-demo-*")) == []
-        eventually(
-            lambda: all(short not in str(each.info["cmdline"]) for each in psutil.process_iter(["cmdline"]))
-        )
 
 
 @pytest.mark.parametrize("system", STEPS)

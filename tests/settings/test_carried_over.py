@@ -1,7 +1,6 @@
 """What carries over from pydantic-settings by changing the base, shape by shape."""
 
 import threading
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Optional, TypeVar
@@ -10,7 +9,6 @@ import pytest
 from pydantic import (
     AliasChoices,
     BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     PostgresDsn,
@@ -31,6 +29,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 from tests.flagfiles import object_flag, profile_flag
+from tests.settings.generated import Backoff, Bucket, Disk, Point, Policy
 from tests.settings.teacher import Serve, SetEnv, every_way
 
 import windsock
@@ -91,35 +90,9 @@ class TestValuesThatAreMade:
         assert {each.url for each in every_way(Broker)} == {"amqp://h1"}
 
 
-class Disk(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    kind: Literal["disk"] = "disk"
-    path: str = "/data"
-
-
-class Bucket(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    kind: Literal["bucket"] = "bucket"
-    name: str = "b"
-
-
 class Item(BaseModel):
     item_type: str = Field("none", alias="itemType")
     size: int = Field(1, validation_alias=AliasChoices("itemSize", "item_size"))
-
-
-@dataclass
-class Point:
-    x: int = 0
-    y: int = 0
-
-
-class Policy(BaseModel):
-    name: str = "none"
-
-
-class Backoff(Policy):
-    factor: int = 3
 
 
 class Slashed(BaseModel):
