@@ -25,7 +25,7 @@ _ENVIRONMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?
 _NOT_HERE: Final = "the field is secret, and a flag file is not: set it in the service's environment"
 
 MOST: Final = 100
-"""How many mistakes of a kind are told: finding all takes seconds, and gigabytes if each has a long key."""
+"""How many mistakes of a kind are reported: all would take seconds, and gigabytes if keys are long."""
 
 _MOST_ENVIRONMENTS: Final = 100
 """How many environments the API makes: each is a variant, and a condition that reads may have to test."""

@@ -47,7 +47,7 @@ def command(
     """
     result = _replayed(replay) if replay is not None else None
     if result is None:
-        declared_or_running(flags, name)  # a wrong name is told before a database starts
+        declared_or_running(flags, name)  # a wrong name is reported before a database starts
         with place(data) as where:
             result = analyze(name, where, flags=flags, environment=environment, now=moment(at))
             if record:

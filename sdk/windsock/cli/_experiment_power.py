@@ -47,7 +47,7 @@ def command(
     if mean is not None and deviation is not None:
         found = power(name, Assumed(mean, deviation, per_day), flags=flags)
     else:
-        read_declared(flags, name)  # a wrong name is told before a database starts
+        read_declared(flags, name)  # a wrong name is reported before a database starts
         with place(data, "Reading the past and replaying it …") as where:
             found = power(name, where, flags=flags, environment=environment, now=moment(at))
     if as_json:

@@ -30,7 +30,7 @@ def command(
 
     Example: windsock experiment report cheaper_model --out report.html
     """
-    declared_or_running(flags, name)  # a wrong name is told before a database starts
+    declared_or_running(flags, name)  # a wrong name is reported before a database starts
     if not out.absolute().parent.is_dir():
         raise UnreachableError(f"{out}: cannot be written: there is no folder {out.parent}")
     with place(data) as where:

@@ -52,7 +52,7 @@ def command(
 
     Example: windsock experiment status cheaper_model
     """
-    declared_or_running(flags, name)  # a wrong name is told before a database starts
+    declared_or_running(flags, name)  # a wrong name is reported before a database starts
     with place(data) as where:
         result = analyze(name, where, flags=flags, environment=environment, now=moment(at))
     if as_json:

@@ -44,7 +44,7 @@ MAX_MESSAGE: Final = 500
 """Characters of one message: a document's own words may be much longer."""
 
 MAX_MESSAGES: Final = 50
-"""Mistakes that are told of one document; the others are counted."""
+"""Mistakes reported of one document; the others are counted."""
 
 Lines = Mapping[tuple[object, ...], int]
 """The line of each value of a document, by its keys and indexes."""

@@ -72,7 +72,7 @@ class OfflineCopy:
         try:
             saved = json.loads(private_folder.read_private(self.path))
             if (saved["target"], saved["selector"]) != (self._target, self._selector):
-                raise ValueError(f"it is of {saved['target']}, selector {saved['selector']!r}")  # noqa: TRY301 - told as any other
+                raise ValueError(f"it is of {saved['target']}, selector {saved['selector']!r}")  # noqa: TRY301 - reported like any other
             return SavedSet(str(saved["flags"]), dict(saved["context"]), float(saved["saved_at"]))
         except (FileNotFoundError, NotADirectoryError):
             return None

@@ -78,7 +78,7 @@ def _times(
     for name, column in _TIMES.items():
         table = warehouse.find(name)
         if table is not None:
-            with contextlib.suppress(ConfigurationError):  # told where a metric needs it
+            with contextlib.suppress(ConfigurationError):  # reported where a metric needs it
                 yield name.rpartition(".")[2], name, table.select(at=in_utc(table, column, name))
     for name, metric in metrics.items():
         if isinstance(metric.source, TableSource | SqlSource):
