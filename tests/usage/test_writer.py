@@ -432,6 +432,48 @@ def test_what_is_queued_when_a_process_of_multiprocessing_ends_is_stored(
         assert sorted(row.user_id for row in rows) == ["ada", "bob"]
 
 
+_THREADS = """
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.util import Finalize
+from threading import Event, Thread
+from children import *
+
+def work_late(user, ended):
+    assert ended.wait(60)
+    work(user)
+
+def leave_threads():
+    if sys.argv[3] == "child":
+        start()
+    ended = Event()
+    Finalize(None, ended.set, exitpriority=-1)  # after those of priority 0, which are most
+    Thread(target=work_late, args=["ada", ended]).start()
+    ThreadPoolExecutor().submit(work_late, "bob", ended)
+
+if __name__ == "__main__":
+    if sys.argv[3] == "parent":
+        start()
+    process = multiprocessing.get_context(sys.argv[2]).Process(target=leave_threads)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "starts"), [("fork", "parent"), ("fork", "child"), ("forkserver", "child"), ("spawn", "child")]
+)
+def test_a_child_of_multiprocessing_records_as_long_as_its_threads_run(spool, tmp_path, method, starts):
+    """Such a child calls what is registered for its end, and waits for its threads after that."""
+    (tmp_path / "children.py").write_text(_CHILDREN)
+    (tmp_path / "threads.py").write_text(_THREADS)
+    command = [sys.executable, "threads.py", str(spool.folder), method, starts]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    with spool.claim() as rows:
+        assert sorted(row.user_id for row in rows or ()) == ["ada", "bob"]
+
+
 def test_what_comes_while_the_sink_blocks_is_on_disk_when_the_writer_has_stopped(start, make_pending, spool):
     sink = BlockedSink()
     writer = start(sink, UsageOptions(flush_interval=0.1))

@@ -1,6 +1,7 @@
 """The usage writer: takes records off the request path and delivers each to the sink or the disk."""
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -23,6 +24,8 @@ from windsock.usage.spool import Spool
 from windsock.variables import data_folder
 
 log = get_logger("windsock.usage")
+
+_STOPPER = "windsock-usage-stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +287,32 @@ def _repair_child() -> None:
 
 def _stop_with_child() -> None:
     """Stop the writers when `multiprocessing` ends this child: by `os._exit`, which skips `atexit`."""
-    sys.modules["multiprocessing.util"].Finalize(None, _stop_all, exitpriority=0)
+    sys.modules["multiprocessing.util"].Finalize(None, _stop_last, exitpriority=0)
+
+
+def _stop_last() -> None:
+    """Stop the writers when the child's threads have ended: `multiprocessing` waits for them after this."""
+    if _threads():
+        with contextlib.suppress(RuntimeError):  # the system can't start another thread now
+            threading.Thread(target=_stop_after_threads, name=_STOPPER, daemon=False).start()
+            return
+    _stop_all()
+
+
+def _stop_after_threads() -> None:
+    while threads := _threads():
+        threads[0].join()
+    _stop_all()
+
+
+def _threads() -> list[threading.Thread]:
+    """The threads that the interpreter waits for before this process ends."""
+    main = threading.main_thread()
+    return [
+        each
+        for each in threading.enumerate()
+        if not each.daemon and each is not main and each.name != _STOPPER
+    ]
 
 
 def _stop_all() -> None:
