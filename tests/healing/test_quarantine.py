@@ -207,6 +207,19 @@ def test_without_a_database_a_file_does_for_the_host(serve, tmp_path):
     assert (tmp_path / ".windsock/quarantine.json").stat().st_mode & 0o777 == MADE_HERE
 
 
+def test_a_service_whose_working_directory_was_deleted_starts_and_heals(serve, tmp_path, monkeypatch):
+    """As when a release is deleted while the server of an older one starts another worker."""
+    gone = tmp_path / "release"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    serve(profiles(["ann"], reasoning_model=TYPO))
+    for _ in range(5):
+        assert heal("ann", Provider()) == "gpt-4o-mini"
+    assert Teacher.for_user("ann").reasoning_model == "gpt-4o-mini", "withdrawn, if in this process only"
+    monkeypatch.chdir(tmp_path)
+
+
 ENTRY = json.dumps(
     [{name: "x" for name in module.Withdrawal.__slots__ if name != "left"} | {"expires_at": 0}]
 )

@@ -49,9 +49,9 @@ class FileBoard:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = (
-            path or data_folder() / "quarantine.json"
-        ).absolute()  # the process may change its working directory later
+        self.path = path or data_folder() / "quarantine.json"
+        with contextlib.suppress(FileNotFoundError):  # the working directory was deleted
+            self.path = self.path.absolute()  # the process may change to another one later
         self.interval = 2.0
         self.mirrored = False
         self.mirrors: tuple[MirrorReport, ...] = ()
@@ -105,8 +105,8 @@ class FileBoard:
             | {"expires_at": time.time() + each.left}
             for each in withdrawals
         ]
-        text = json.dumps(entries, indent=2, ensure_ascii=False)
-        disk.replace(self.path, text.encode("utf-8", "surrogatepass"), private=True)
+        data = json.dumps(entries, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        disk.replace(self.path, data, private=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
