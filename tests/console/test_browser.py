@@ -14,6 +14,7 @@ from tests.experiments.data import NOW, experiment_rows
 from tests.experiments.test_source_checks import flags
 from tests.node_packages import node_packages_unavailable
 
+from windsock.api import Role, create_token
 from windsock.experiments import analyze
 
 AXE = Path(__file__).with_name("axe")
@@ -35,6 +36,19 @@ def test_no_page_is_wider_than_the_window(visitor, connection, folder, scene):
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 page.screenshot(path=f"{SHOTS}/{scene}-{name}-{width}-{scheme}.png", full_page=True)
     assert wider == []
+
+
+def test_a_long_name_of_the_person_leaves_the_brand_on_one_line(browser, address, connection):
+    token = create_token(connection, "dev 2026-11-29 23:23:39.218105 " + "w" * 80, Role.ADMIN)
+    page = browser.new_page(viewport={"width": 390, "height": 900}, base_url=address)
+    page.goto("/sign-in")
+    page.get_by_label("Token").fill(token)
+    page.keyboard.press("Enter")
+    brand = page.locator("header .brand")
+    brand.wait_for()
+    assert brand.bounding_box()["height"] < 40
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.close()
 
 
 def pixels(path):

@@ -39,6 +39,15 @@ def test_home_says_what_needs_doing(admin, connection):
     assert "model of teacher.profile is withdrawn" in page
 
 
+def test_home_leaves_another_applications_profile_alone_as_the_mirror_does(admin, connection):
+    connection.execute(
+        "insert into app_configurations (name, settings) values ('theirs', '{\"speed\": 9}'), ('near', '{\"modle\": 1}')"
+    )
+    page = admin.get("/").text
+    assert "near does not fit: modle" in page
+    assert "theirs" not in page
+
+
 def test_home_of_a_project_without_a_complaint(admin, connection, folder):
     changed = document()
     del changed["flags"]["new_editor"]

@@ -331,7 +331,7 @@ class Resolver:
             FALLBACKS[self.declaration.flag, field] += 1
             shown = short(refusal.value)
             self._log_once((refusal.origin.layer, refusal.origin.variant, path, shown, refusal.message),
-                "%s.%s: %s gives %s, refused: %s. The layer below serves.",
+                "%s.%s: %s gives %s, refused, so the layer below serves: %s",
                 self._settings_class.__name__, path, refusal.source, shown, refusal.message,
             )  # fmt: skip
 

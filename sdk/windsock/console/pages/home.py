@@ -10,6 +10,7 @@ from windsock.console.reading import QUERIES, git_flags, profile_rows, profiles_
 from windsock.console.views import todo
 from windsock.console.views.flags import running
 from windsock.console.visits import Answer, Page, Route, Visit
+from windsock.mirror.rows import is_foreign
 from windsock.runtime.state import health
 
 _PROFILES: Final = 200
@@ -42,9 +43,12 @@ def home(visit: Visit) -> Answer:
 
 
 def _profiles(visit: Visit) -> Iterator[todo.Todo]:
+    declarations = visit.console.declarations
+    flags, fields = tuple(each.flag for each in declarations), {each.flag: each.fields for each in declarations}
     rows = profile_rows(visit.connection, visit.shared.users.now(), _PROFILES)
-    for each in visit.console.declarations:
-        yield from todo.of_profiles(each, profiles_of(visit.console, rows, each.flag))
+    ours = [row for row in rows if not is_foreign(row[4], flags, fields)]
+    for each in declarations:
+        yield from todo.of_profiles(each, profiles_of(visit.console, ours, each.flag))
 
 
 ROUTES: Final = (Route("/", home),)
