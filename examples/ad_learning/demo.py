@@ -19,8 +19,8 @@ MIRROR = (
 )  # fmt: skip
 INTRODUCTION = (
     "Ad learning finds winning ads, learns from them and changes budgets. All its numbers are in one flag. "
-    "Two services, a learning worker, two executors and a Celery worker go by them, processes of their own, "
-    "and so does a trigger in PostgreSQL."
+    "Two services, a learning worker, two executors and a Celery worker follow them, each in a separate "
+    "process, and so does a trigger in PostgreSQL."
 )
 MISTYPED = {"winner_detection": {"ctr_threshold": 5}}
 STRICTER = {"ctr_threshold": 0.05, "roas_threshold": 4.0, "require_both": True, "min_impressions": 5000}
@@ -102,7 +102,7 @@ class Tale:
             did=_curl({"winner_detection": STRICTER}),
             seen={"the API answers": f"{answer['status']}, {_short(answer['config']['winner_detection'])}"},
             promises=[
-                Promise("for both services and SQL the ad is no winner any more", not any(found.values())),
+                Promise("both services and SQL no longer call the ad a winner", not any(found.values())),
                 Promise(
                     "the trigger queues the ad with 6 % clicks and not the one with 4 %",
                     queued == [("spring",)],
@@ -174,7 +174,7 @@ class Tale:
             seen={"the API answers": reloaded["status"]},
             promises=[
                 Promise(
-                    "the restarted service goes by Ann's criteria",
+                    "the restarted service follows Ann's criteria",
                     thresholds["ctr_threshold"] == 0.06 and thresholds["require_both"],
                     _short(thresholds),
                 ),
@@ -230,9 +230,9 @@ class Tale:
             wait(lambda: self._system.actions() >= 18, "three more actions")
         moved = [after / before for _, before, after in self._system.platform.changes]
         return Scene(
-            "Twenty changes of budget wait; two executors share them, end, and another one begins",
+            "Twenty budget changes wait; two executors share them and stop, then a third one starts",
             "At most 15 an hour, no budget by more than 20 % in six hours: counted in the database, so that "
-            "neither a second worker nor a restart gets round it.",
+            "neither a second worker nor a restart gets around it.",
             did=_curl(limit),
             seen={
                 "the executors' shares": " and ".join(map(str, shares)),

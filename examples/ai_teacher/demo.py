@@ -17,7 +17,7 @@ FLAG = "teacher"
 MIRROR = ()
 INTRODUCTION = (
     "The AI Teacher is a FastAPI service with a langgraph agent. It checks a pupil's wallet, reads the "
-    "pupil's settings, searches a small corpus and asks a model. Here it runs as a process of its own and is "
+    "pupil's settings, searches a small corpus and asks a model. Here it runs in a separate process and is "
     "asked over HTTP."
 )
 QUESTION = "Why is the sky blue?"
@@ -106,7 +106,7 @@ class Tale(Story):
     def _usage_logs(self) -> Scene:
         step = super()._usage_logs()
         costs = [row.cost for row in step.rows if row.cost]
-        found = f"{sum(costs)} dollars in all" if costs else ""
+        found = f"${sum(costs):.6f} in all" if costs else ""
         paid = Promise("and what it cost", len(costs) == len(step.rows), found)
         return replace(step, promises=[*step.promises, paid])
 

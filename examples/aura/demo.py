@@ -20,9 +20,9 @@ from windsock.usage.reading import Selection, read
 FLAG = "aura"
 MIRROR = ()
 INTRODUCTION = (
-    "Aura answers with three models: L1 reacts, L2 analyses in the background, L3 answers. Which ones is a "
-    "matter of environment, flag and profile. Here it runs as a process of its own, with one endpoint that "
-    "refuses as OpenRouter does and one that refuses as Ollama does."
+    "Aura answers with three models: L1 reacts, L2 analyses in the background, L3 answers. The environment, "
+    "a flag and the user's profile choose them. Here it runs in a separate process, with one endpoint that "
+    "refuses requests as OpenRouter does and one that refuses them as Ollama does."
 )
 FLAG_FILE = FLAGS_FOLDER / "aura.flagd.json"
 MESSAGES = 100
@@ -92,7 +92,7 @@ class Tale:
         took = self._switch("budget", "google/gemini-flash-1.5")
         reply = self._say(self._ada)
         return Scene(
-            "Somebody lets the flag's default variant be budget",
+            "Somebody makes budget the flag's default variant",
             "A one-line change in Git. The engines read settings.l3_model, and now it is another model.",
             seen={"GET /health": self._models(), "Aura": reply["answer"]},
             milliseconds={"from the written file until the service has it": took},
@@ -158,7 +158,7 @@ class Tale:
         status = self._post(self._ben).status_code
         return Scene(
             "Somebody sets embeddings_dimension to 768",
-            "What is stored has 1536. Comparing the two would give memories without sense.",
+            "The stored vectors have 1536. Comparing the two would return unrelated memories.",
             seen={"GET /health": reason},
             promises=[
                 Promise("it is refused with the reason", "does not fit" in reason and "1536" in reason),
@@ -171,7 +171,7 @@ class Tale:
         wait(lambda: any(row.config_id == config for row in self._rows()), "Ada's rows")
         rows = self._rows()[:4]
         return Scene(
-            "usage_logs has models, tokens and profile of each message",
+            "usage_logs has the models, tokens and profile of each message",
             "What a preset costs is a query.",
             did="windsock usage",
             rows=rows,
@@ -224,4 +224,4 @@ class Tale:
 
 
 def _dollars(rows: Sequence[UsageRecord]) -> str:
-    return f"{sum(row.cost or 0 for row in rows)} dollars in all"
+    return f"${sum(row.cost or 0 for row in rows):.6f} in all"

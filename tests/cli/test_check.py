@@ -141,7 +141,7 @@ def test_classes_that_pyproject_lists_are_imported_where_the_command_says_so(win
     assert "refuses 500" in windsock("check", "pyproject.toml").stdout
     done = windsock("check")
     assert done.returncode == 1
-    assert "or pyproject.toml for those that are listed there" in done.stderr
+    assert "or pyproject.toml for those that it lists" in done.stderr
 
 
 @pytest.mark.parametrize(

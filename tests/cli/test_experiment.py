@@ -169,7 +169,7 @@ def test_power_tells_what_every_metric_finds_by_the_end(declared, windsock, tmp_
         units, pytest.approx(finds), pytest.approx(reached)
     ]  # fmt: skip
     shown = windsock(*asked).stdout
-    assert f"The declared maximum, {units:,} units, finds " in shown
+    assert f"With the declared maximum, {units:,} units, four of five experiments find " in shown
     assert "the other metrics find" in shown
     assert max(map(len, shown.splitlines())) <= 80
 

@@ -148,8 +148,8 @@ def test_one_look_at_the_end_is_at_the_metrics_own_end() -> None:
 @pytest.mark.parametrize(
     ("document", "day", "name", "said"),
     [
-        (declared(), 3, "complaints", "0 and 0 units have been in for the 7 days that this metric takes; the first will"),
-        (declared(), 1, "revenue", "0 and 0 units have been in for the 1 day that this metric takes"),
+        (declared(), 3, "complaints", "no unit has completed the 7 days that this metric takes; the first will"),
+        (declared(), 1, "revenue", "no unit has completed the 1 day that this metric takes"),
         (declared({"units": 10**8}), 3, "revenue", "the interval is still too wide to say anything"),
         (declared({"units": 10**8}, {"looks": [0.5, 1.0]}), 9, "revenue", "the first look is at 50"),
     ],

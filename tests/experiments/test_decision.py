@@ -306,7 +306,7 @@ def test_one_arm_alone_is_not_a_comparison(look) -> None:
     result = look(many(20, share=0.0), NO_MARGIN)
     assert (
         result.analysis.comparisons[0].note
-        == "20 and 0 units have been in for the 7 days that this metric takes"
+        == "20 and 0 units have completed the 7 days that this metric takes"
     )
 
 

@@ -189,7 +189,9 @@ class TestLayers:
         serve({"teacher.profile": {**profile, "metadata": {f"config.{CONFIG}": "patient"}}})
         told = str(windsock.explain(Teacher.for_user("ann")))
         assert "refused: retrieval_top_k from profile teacher.profile/patient: " in told
-        assert "Teacher.retrieval_top_k: profile teacher.profile/patient gives 999, refused, so the layer below serves: " in caplog.text
+        assert (
+            "Teacher.retrieval_top_k: profile teacher.profile/patient gives 999, refused, so " in caplog.text
+        )
 
     @pytest.mark.parametrize("bad", ["many", 0, 201, None, [], {"x": 1}, "yes"])
     def test_a_bad_value_falls_alone(

@@ -29,7 +29,7 @@ def command(
     environment: Environment = "production",
     at: Now = None,
     snapshot: Annotated[
-        Path | None, typer.Option(help="Write the sums that it is computed from here.")
+        Path | None, typer.Option(help="Write the sums behind the decision to this file.")
     ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Also store them in the table windsock.analysis_snapshots.")

@@ -73,9 +73,11 @@ def lines(found: Power) -> Iterator[str]:
         yield f"{found.past}."
     if found.maximum is not None:
         units, effect, reached = found.maximum
-        finds = f"finds {percent(effect, 1)} in 4 of 5 cases"
         smallest = percent(found.effect / abs(found.mean), 1)
-        yield f"The declared maximum, {units:,} units, {finds}, and {smallest} in {percent(reached)}."
+        yield (
+            f"With the declared maximum, {units:,} units, four of five experiments find a change of "
+            f"{percent(effect, 1)}, and {percent(reached)} find one of {smallest}."
+        )
     if found.replayed is not None:
         false, right = found.replayed
         yield (
@@ -85,8 +87,8 @@ def lines(found: Power) -> Iterator[str]:
     elif found.unreplayed:
         yield f"Not replayed on the past: {found.unreplayed}."
     yield (
-        f"To find a change of {number(found.effect)} in four of five experiments; the last columns say in "
-        f"how many it is found by {percent(0.25)}, {percent(0.5)} and {percent(0.75)} of the units:"
+        f"To find a change of {number(found.effect)} in four of five experiments. The last columns say how "
+        f"many have found it by {percent(0.25)}, {percent(0.5)} and {percent(0.75)} of the units:"
     )
 
 

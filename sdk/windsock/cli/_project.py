@@ -36,7 +36,7 @@ LISTED: Final = "pyproject.toml"
 Classes = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="MODULE:CLASS", help="Settings classes to import; pyproject.toml for those listed there."
+        metavar="MODULE:CLASS", help="Settings classes to import, or pyproject.toml for those it lists."
     ),
 ]
 
@@ -83,8 +83,8 @@ def at_least_one(classes: Sequence[type[Settings]]) -> list[Declaration]:
     """
     if not classes:
         raise ConfigurationError(
-            "name a settings class, such as app.settings:Teacher, or pyproject.toml for those that are "
-            'listed there as settings = ["…"] under [tool.windsock]'
+            "name a settings class, such as app.settings:Teacher, or pyproject.toml for those that it "
+            'lists as settings = ["…"] under [tool.windsock]'
         )
     return [each.__windsock__.declaration for each in classes]
 
@@ -115,7 +115,7 @@ def class_with_flag(classes: Sequence[type[Settings]], flag: str) -> type[Settin
             return each
     raise ConfigurationError(
         f"no settings class named here has the flag {flag!r}; name its class with --settings module:Class, "
-        "or --settings pyproject.toml for those listed there"
+        "or --settings pyproject.toml for those it lists"
     )
 
 

@@ -171,4 +171,6 @@ def _show_row(console: Console, row: UsageRecord, names: Mapping[str, str]) -> N
 
 
 def _milliseconds(value: float) -> str:
-    return f"{value * 1000:.1f} µs" if value < 0.1 else f"{value:,.1f} ms"
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
+    return f"{value * 1000:.1f} µs" if value < 0.1 else f"{value:.1f} ms"

@@ -28,7 +28,9 @@ def command(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:CLASS", help="The class; pyproject.toml for those listed there."),
+        typer.Option(
+            metavar="MODULE:CLASS", help="The settings class, or pyproject.toml for those it lists."
+        ),
     ] = None,
     context: Annotated[
         list[str] | None, typer.Option("--context", "-c", metavar="NAME=VALUE", help="An attribute.")

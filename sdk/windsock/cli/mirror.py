@@ -163,7 +163,9 @@ def flagd_config(
         Path | None, typer.Option(help="Where flagd sees the Git folder, such as /etc/flagd in a container.")
     ] = None,
 ) -> None:
-    """Print the value of flagd's --sources: every flag file in Git, then the mirror's, as JSON.
+    """Print every flag file as flagd's --sources.
+
+    First the files in Git, then the mirror's, as JSON.
 
     Example: flagd start --sources "$(windsock mirror flagd-config)"
     """

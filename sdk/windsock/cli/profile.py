@@ -33,11 +33,13 @@ SettingsClasses = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MODULE:CLASS",
-        help="The settings class that fields and values must fit; repeat it. pyproject.toml for those listed"
-        " there.",
+        help="The settings class that fields and values must fit, or pyproject.toml for those it lists; "
+        "repeat it.",
     ),
 ]
-Users = Annotated[list[str] | None, typer.Argument(help="User ids; without any, one a line on stdin.")]
+Users = Annotated[
+    list[str] | None, typer.Argument(help="User ids; without any, read from stdin, one per line.")
+]
 
 
 @app.callback()

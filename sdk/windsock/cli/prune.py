@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Delete old rows of usage, events, exposures, history, audit and faults; keep open experiments.
 
-    An experiment is open if a flag runs it, or if somebody was exposed to it since. Connect as a login in the
-    role windsock_pruner: services cannot delete usage.
+    An experiment is open if a flag runs it, or if somebody was exposed to it within this age. Connect as a
+    login in the role windsock_pruner: services cannot delete usage.
 
     Example: windsock prune --older-than 90d
     """

@@ -67,7 +67,7 @@ def command(
 @app.command(name="hash")
 def hash_ids(
     ids: Annotated[
-        list[str] | None, typer.Argument(help="User ids; without any, one a line on stdin.")
+        list[str] | None, typer.Argument(help="User ids; without any, read from stdin, one per line.")
     ] = None,
 ) -> None:
     """Print how a user's id is stored, hashed.

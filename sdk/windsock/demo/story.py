@@ -139,7 +139,7 @@ class Story:
             did=f"windsock migrate && windsock {' '.join(stage.mirror_arguments)}",
             seen={
                 "database": f"PostgreSQL {version}, {stage.applied} migrations applied, users Ada and Ben",
-                "mirror": "a process of its own; it turns assignments into flagd files",
+                "mirror": "a separate process; it turns assignments into flagd files",
                 "models": f"an OpenAI-compatible endpoint; it knows {' and '.join(stage.endpoint.models)}",
             },
             milliseconds={"all of it started in": stage.startup * 1000},

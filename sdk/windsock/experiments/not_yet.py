@@ -21,9 +21,10 @@ _WIDEST: Final = 10.0
 def too_young(each: Comparison, progress: Progress) -> Comparison:
     """Too few units have been in for the metric's window."""
     taken, first = duration_words(progress.lasts(each.metric)), progress.begins(each.metric)
-    come = f"; the first will have on {first:%Y-%m-%d}" if first is not None else ""
+    come = f"; the first will on {first:%Y-%m-%d}" if first is not None else ""
     control, treatment = each.units
-    note = f"{control:,} and {treatment:,} units have been in for the {taken} that this metric takes{come}"
+    units = f"{control:,} and {treatment:,} units have" if control or treatment else "no unit has"
+    note = f"{units} completed the {taken} that this metric takes{come}"
     return _early(each, note, first)
 
 

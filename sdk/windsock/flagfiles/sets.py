@@ -57,7 +57,7 @@ def running_experiments(folder: Path | None = None) -> list[str]:
         raise UnreachableError(f"{folder}: there is no flag file")
     else:
         _log.warning(
-            "there is no flag file in %s: an experiment is open only if somebody was exposed to it since",
+            "there is no flag file in %s: an experiment is open only if somebody was exposed to it lately",
             DEFAULT_FOLDER,
         )
     for document in documents:

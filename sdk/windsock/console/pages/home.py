@@ -44,9 +44,9 @@ def home(visit: Visit) -> Answer:
 
 def _profiles(visit: Visit) -> Iterator[todo.Todo]:
     declarations = visit.console.declarations
-    flags, fields = tuple(each.flag for each in declarations), {each.flag: each.fields for each in declarations}
+    fields = {each.flag: each.fields for each in declarations}
     rows = profile_rows(visit.connection, visit.shared.users.now(), _PROFILES)
-    ours = [row for row in rows if not is_foreign(row[4], flags, fields)]
+    ours = [row for row in rows if not is_foreign(row[4], tuple(fields), fields)]
     for each in declarations:
         yield from todo.of_profiles(each, profiles_of(visit.console, ours, each.flag))
 
