@@ -103,4 +103,4 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
         if near := near or next(iter(get_close_matches(name, known, n=1)), None):
             return f"; did you mean {near!r}?"
     listed = ", ".join(map(repr, known[:10])) + (", …" if len(known) > 10 else "")
-    return f"; there is {listed}" if known else ""
+    return f"; there {'is' if len(known) == 1 else 'are'} {listed}" if known else ""

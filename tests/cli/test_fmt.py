@@ -24,3 +24,11 @@ def test_a_file_that_cannot_be_read_is_left_and_the_others_are_written(windsock,
     assert (done.returncode, done.stdout) == (1, "flagd/good.flagd.json\n")
     assert "flagd/broken.flagd.json:1:" in done.stderr
     assert broken.read_text() == '{"flags": {'
+
+
+def test_a_named_file_of_another_kind_is_refused(windsock, write):
+    path = write({}).with_name("settings.py")
+    path.write_text("PORT = 8000")
+    done = windsock("fmt", "--check", str(path))
+    assert done.returncode == 1
+    assert 'settings.py:1:1: a flagd document is a JSON object with "flags"' in done.stderr

@@ -202,7 +202,7 @@ def test_a_table_that_was_not_exported_is_named_by_its_file(flags, data) -> None
         analyze("cheaper_model", data, flags=flags, now=NOW)
     assert str(refused.value).endswith(
         f"metric cost_per_request: there is no table 'public.usage_logs': {data} has no usage_logs.parquet or "
-        "usage_logs.csv; there is 'exposures', 'metric_events'"
+        "usage_logs.csv; there are 'exposures', 'metric_events'"
     )
 
 

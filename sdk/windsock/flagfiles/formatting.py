@@ -42,7 +42,7 @@ def reformat(paths: Sequence[Path], *, write: bool) -> Iterator[Formatted]:
         UnreachableError: A path isn't there.
     """
     for file in read_files(paths):
-        if not file.path.endswith(".json"):
+        if file.path.endswith((".yaml", ".yml")):
             continue
         path = Path(file.path)
         try:
