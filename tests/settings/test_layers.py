@@ -4,10 +4,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
 from tests.flagfiles import object_flag, profile_flag, write_flags
 
 import windsock
@@ -216,3 +216,56 @@ def test_a_configuration_that_changes_nothing_is_one_all_the_same(serve: Serve) 
 def test_before_a_start_no_user_has_a_configuration() -> None:
     """OpenFeature's own provider names a variant with the caller's default, `Passed in default`."""
     assert windsock.explain(Job.for_user("ann")).config_id is None
+
+
+def exits(value: int) -> int:
+    if value == UNSPEAKABLE:
+        sys.exit("not configured")
+    return value
+
+
+def exits_at_a_kind(value: Any) -> str:
+    kind = value["kind"] if isinstance(value, dict) else value.kind
+    return str(exits(kind))
+
+
+class OfKind(BaseModel):
+    kind: int = 1
+
+
+class OfOtherKind(BaseModel):
+    kind: int = 2
+
+
+class Exiting(windsock.Settings, flag="exiting"):
+    """Its validators end the process, as a script's do at its start."""
+
+    by_field: int = 1
+    by_model: int = 1
+    kind: Annotated[
+        Annotated[OfKind, Tag("1")] | Annotated[OfOtherKind, Tag("2")], Discriminator(exits_at_a_kind)
+    ] = OfKind()
+    other: int = 1
+
+    @field_validator("by_field")
+    @classmethod
+    def one(cls, value: int) -> int:
+        return exits(value)
+
+    @model_validator(mode="after")
+    def all(self) -> "Exiting":
+        exits(self.by_model)
+        return self
+
+
+@pytest.mark.parametrize("field", ["by_field", "by_model", "kind"])
+def test_a_validator_that_exits_does_not_end_the_service(serve: Serve, field: str) -> None:
+    bad = {"kind": UNSPEAKABLE} if field == "kind" else UNSPEAKABLE
+    serve({"exiting": object_flag({"base": {field: bad, "other": 2}}, "base")})
+    settings = Exiting.for_user("ann")
+    assert (getattr(settings, field), settings.other) == (Exiting.model_fields[field].default, 2)
+    assert getattr(Exiting.live(), field) == Exiting.model_fields[field].default
+    assert "not configured" in str(windsock.explain(settings))
+    assert windsock.health().ready
+    with pytest.raises(SystemExit):
+        Exiting(**{field: bad})

@@ -168,7 +168,7 @@ def jsonable(value: object) -> object:
     """Convert a value to JSON types and mask passwords in URLs; unserializable values become text."""
     try:
         return masked(to_jsonable_python(value, fallback=str))
-    except Exception:  # noqa: BLE001 - bytes that aren't UTF-8, or the class's own serializer
+    except (Exception, SystemExit):  # noqa: BLE001 - bytes that aren't UTF-8, or the class's own serializer
         if isinstance(value, BaseModel):
             return {name: jsonable(getattr(value, name)) for name in type(value).model_fields}
         if isinstance(value, Mapping):

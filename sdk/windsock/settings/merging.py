@@ -121,7 +121,7 @@ def _survives(shape: Shape, default: Any) -> bool:
     try:
         again = TypeAdapter(type(default)).validate_python(_input_of(default, set_values(default) or {}, {}))
         return bool(again == default)
-    except Exception:  # noqa: BLE001 - validators and comparisons of the caller's
+    except (Exception, SystemExit):  # noqa: BLE001 - validators and comparisons of the caller's
         return False
 
 

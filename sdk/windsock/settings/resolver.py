@@ -189,7 +189,7 @@ class Resolver:
         """Fields set by the base flag and overridden by the process, as ``flag.field``."""
         try:
             applied = self.resolve(None, {}).resolution.merged.applied
-        except Exception:  # noqa: BLE001 - a required field is missing, or a validator raises; a reader is told
+        except (Exception, SystemExit):  # noqa: BLE001 - a required field is missing, or a validator raises; a reader is told
             return []
         base = {name for layer in applied if layer.origin.layer == "base" for name in layer.values}
         above = {name for layer in self.process_layers() for name in layer.values}

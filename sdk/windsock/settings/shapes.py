@@ -68,7 +68,7 @@ class Shape(NamedTuple):
         if not isinstance(self.discriminator, str):
             try:
                 return self.discriminator(value)
-            except Exception:  # noqa: BLE001 - the caller's function meets input that pydantic has not seen
+            except (Exception, SystemExit):  # noqa: BLE001 - the caller's function meets input that pydantic has not seen
                 return None
         if not isinstance(value, Mapping):
             return _plain_tag(getattr(value, self.discriminator, None))

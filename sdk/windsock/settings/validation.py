@@ -40,7 +40,7 @@ class ValidationResult(NamedTuple):
     """The result of validating layers: an instance, or an error and its faults."""
 
     instance: BaseModel | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
     faults: tuple[ValidationFault, ...] = ()
 
 
@@ -72,7 +72,7 @@ class LayerValidator:
         self._defaults = DefaultSettingsSource(self._class) if defaults is None else defaults
 
     def validate(self, layers: Sequence[Layer], *, onto: BaseModel | None = None) -> ValidationResult:
-        """Lay the layers, weakest first, and validate; never raises an `Exception`."""
+        """Lay the layers, weakest first, and validate; never raises an `Exception` or `SystemExit`."""
         values: Mapping[str, object] = {}
         instance: BaseModel = object.__new__(self._class) if onto is None else onto
         try:
@@ -91,7 +91,7 @@ class LayerValidator:
                 for each in _errors(error)
             ]
             return ValidationResult(error=error, faults=tuple(faults))
-        except Exception as error:  # noqa: BLE001 - a validator may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a validator may raise anything, or exit
             name, text = type(error).__name__, printable(error, 10_000)
             return ValidationResult(error=error, faults=(ValidationFault(None, name, f"{name}: {text}"),))
         return ValidationResult(instance)
