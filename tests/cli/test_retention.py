@@ -17,7 +17,7 @@ from tests.waiting import eventually
 from windsock.errors import DatabaseUnfitError
 from windsock.healing.postgres_board import PostgresBoard
 from windsock.healing.quarantine import Fault, Outbox
-from windsock.postgres.migrations import find_folder, migrate, read_migrations
+from windsock.postgres.migrations import migrate, read_migrations
 from windsock.postgres.queries import load_queries
 from windsock.postgres.retention import FORGOTTEN, PRUNED, forget, prune
 from windsock.usage import hashed_user_id
@@ -409,7 +409,7 @@ def test_who_is_forgotten_is_found_by_the_primary_key(tables, id_type):
 def test_a_name_that_the_encoding_of_the_database_lacks_hides_no_hash_of_it(database_encoded_in):
     url = database_encoded_in("LATIN1")
     with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         (hashed,) = stored_user_ids("用户", KEY.encode())
         for user in (hashed, "ann"):
             request(connection, user, OLD)

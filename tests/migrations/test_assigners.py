@@ -9,7 +9,7 @@ from tests.migrations.conftest import SHAPE
 from tests.waiting import eventually
 
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 CONFIG, USER, OTHER = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
 
@@ -258,7 +258,7 @@ def test_where_no_role_may_bypass_row_security_policies_let_the_assigner(postgre
         owner.execute("create role migrator login createrole; alter table profiles owner to migrator")
         owner.execute("grant create on database postgres to migrator; alter schema public owner to migrator")
         with connect(f"{server.url}&user=migrator") as migrator:
-            migrate(migrator, read_migrations(find_folder()))
+            migrate(migrator, read_migrations())
         (bypasses,) = owner.execute(
             "select rolbypassrls from pg_roles where rolname = 'windsock_assigner'"
         ).fetchone()
@@ -281,7 +281,7 @@ def test_an_id_may_be_a_generated_column(make_database, migrated_supabase_templa
             "create table profiles"
             " (number int, id text primary key generated always as ('u' || number::text) stored)"
         )
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         connection.execute("insert into app_configurations (id, name) values (%s, 'one')", [CONFIG])
         connection.execute("insert into profiles (number, config_id) values (1, %s), (2, null)", [CONFIG])
         connection.execute("grant select, update on profiles to authenticated")  # the template's role

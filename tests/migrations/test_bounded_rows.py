@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 FAULT = (
     "insert into windsock.faults (id, flag, variant, field, fingerprint, value, error, request_id)"
@@ -176,7 +176,7 @@ def test_no_service_writes_a_moment_or_number_that_no_reader_can_read(database):
 
 def test_what_an_older_database_has_of_them_is_gone(empty_database):
     """Faults that never get old, withdrawals that can't be lifted, and what every reader failed on."""
-    migrations = read_migrations(find_folder())
+    migrations = read_migrations()
     before = [each.name for each in migrations].index("windsock_readable_rows")
     with connect(empty_database) as owner:
         migrate(owner, migrations[:before])
@@ -279,7 +279,7 @@ def test_no_api_writes_a_change_that_no_reader_can_read(database):
 
 
 def test_of_what_an_older_database_has_of_them_stays_who_and_when(empty_database):
-    migrations = read_migrations(find_folder())
+    migrations = read_migrations()
     before = [each.name for each in migrations].index("windsock_readable_history")
     counts = "select count(*), count(*) filter (where {} = '{{}}') from windsock.{}"
     with connect(empty_database) as owner:

@@ -11,7 +11,7 @@ import pytest
 from windsock.mirror.postgres import connect as mirror_connect
 from windsock.mirror.queries import QUERIES
 from windsock.postgres import embedded
-from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, migrate, read_migrations
 
 SLEEP = "select pg_advisory_lock(8603657889541918571)"
 
@@ -146,7 +146,7 @@ def test_a_transaction_of_an_application_can_be_prepared(postgres_folder):
     with embedded.start(postgres_folder) as server, connect(server.url) as connection:
         connection.execute("alter system set max_prepared_transactions = 2")
     with embedded.start(postgres_folder) as server, connect(server.url) as connection:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         connection.execute("insert into profiles (id) values (gen_random_uuid())")
         with connect(server.url) as sleeper:
             sleeper.execute(SLEEP)
@@ -174,7 +174,7 @@ def test_a_full_queue_of_notifications_fails_nothing(postgres_folder):
             pytest.skip("the queue of this PostgreSQL is 8 GB, and can't be made smaller")
         connection.execute("alter system set max_notify_queue_pages = 64")
     with embedded.start(postgres_folder) as server, connect(server.url) as connection:
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         connection.execute("insert into profiles (id) values (gen_random_uuid())")
         with connect(server.url) as sleeper, connect(server.url) as idle:
             sleeper.execute(SLEEP)
@@ -362,7 +362,7 @@ def test_every_trigger_of_ours_that_writes_waits_briefly_for_locks(application):
 def test_an_id_that_no_index_takes_is_logged_all_the_same(empty_database):
     with connect(empty_database) as connection:
         connection.execute("create table profiles (id text)")
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         long = "".join(uuid.uuid4().hex for _ in range(300))
         connection.execute("insert into profiles select %s, id from app_configurations limit 1", [long])
         connection.execute("insert into profiles select 'short', id from app_configurations limit 1")
@@ -373,7 +373,7 @@ def test_an_id_that_no_index_takes_is_logged_all_the_same(empty_database):
 def test_the_row_of_an_id_that_no_index_takes_is_cut_with_the_log(empty_database):
     with connect(empty_database) as connection:
         connection.execute("create table profiles (id text)")
-        migrate(connection, read_migrations(find_folder()))
+        migrate(connection, read_migrations())
         connection.execute("truncate windsock.change_log, windsock.assignment_history")
         for turn in range(3):
             connection.execute(
