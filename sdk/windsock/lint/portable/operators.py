@@ -23,8 +23,9 @@ def _always(code: str) -> Check:
     return lambda _name, _arguments: iter([(code, ())])
 
 
-def _needs_list(code: str) -> Check:
-    return lambda _name, arguments: iter(() if isinstance(arguments, list) else [(code, ())])
+def _needs_list(_: str, arguments: JsonValue) -> Iterator[Found]:
+    if not isinstance(arguments, list):
+        yield "arguments-without-list", ()
 
 
 def _negation(_: str, arguments: JsonValue) -> Iterator[Found]:
@@ -221,10 +222,10 @@ CHECKS: Final[Mapping[str, Check]] = {
     "missing_some": _always("missing"),
     "sem_ver": _sem_ver,
     "fractional": _fractional,
-    "if": _needs_list("arguments-without-list"),
-    "?:": _needs_list("arguments-without-list"),
-    "and": _needs_list("arguments-without-list"),
-    "or": _needs_list("arguments-without-list"),
+    "if": _needs_list,
+    "?:": _needs_list,
+    "and": _needs_list,
+    "or": _needs_list,
     "!": _negation,
     "!!": _negation,
     **dict.fromkeys(COMPARISONS, comparison),
