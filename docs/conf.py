@@ -24,6 +24,7 @@ autodoc_typehints_description_target = "documented"
 autodoc_preserve_defaults = True
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"  # the theme's own underlines each module and class
 html_title = f"windsock {release}"
 html_show_copyright = False
 html_theme_options = {"top_of_page_buttons": []}
