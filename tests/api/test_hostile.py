@@ -323,6 +323,30 @@ def test_a_variant_for_other_attributes_is_not_an_environment(client, flag_file)
 
 
 @pytest.mark.parametrize(
+    ("rule", "environments"),
+    [
+        ({"if": [{"==": [{"var": "tier"}, "pro"]}, "production", "base"]}, set()),
+        ({"if": [{"==": [{"var": "tier"}, "vip"]}, "vip", {"var": "environment"}]}, set()),
+        ({"fractional": [{"var": "environment"}, ["vip", 50], ["base", 50]]}, set()),
+        ({"if": [{"===": ["staging", {"var": ["environment", ""]}]}, "staging"]}, {"staging"}),
+        ({"if": [{"in": [{"var": ["environment"]}, ["staging", "test"]]}, "staging"]}, {"staging"}),
+        ({"if": [{"!=": [{"var": "environment"}, "production"]}, "base", "production"]}, {"production"}),
+    ],
+)
+def test_what_an_environment_is_not_compared_with_is_none(client, flag_file, rule, environments):
+    content = json.loads(flag_file.read_text())
+    values = content["flags"]["thing"]["variants"]["production"]
+    variants = dict.fromkeys(("base", "production", "staging", "vip"), values | {"threshold": 0.9})
+    content["flags"]["thing"] |= {
+        "variants": variants | {"base": values},
+        "defaultVariant": "base",
+        "targeting": rule,
+    }
+    flag_file.write_text(json.dumps(content))
+    assert set(client.get(PATH).json()["environments"]) == environments
+
+
+@pytest.mark.parametrize(
     "text",
     ["://a:" * 50_000, "x://" * 60_000 + ":b", "://a:b@" * 35_000],
     ids=["users", "colons", "passwords"],

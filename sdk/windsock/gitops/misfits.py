@@ -23,6 +23,8 @@ from windsock.text import short
 MOST_COMBINATIONS = 10_000
 """Combinations of base, arm and profile tried for one class; beyond that, each profile without an arm."""
 
+_COMPARISONS = frozenset({"==", "===", "!=", "!==", "in"})
+
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
@@ -90,9 +92,8 @@ def _of_feature(feature: DeclaredFeature[Any], variant: str, value: JsonValue) -
 
 
 def environments_of(flag: Flag | None) -> tuple[str, ...]:
-    """The environments that a rule names, and the default, production."""
-    named = _compared(flag.targeting) if flag is not None else iter(())
-    return tuple(dict.fromkeys(("production", *named)))
+    """The environments that a rule names."""
+    return tuple(dict.fromkeys(_compared(flag.targeting))) if flag is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,10 @@ def _of_class(flag_set: FlagSet, declaration: Declaration) -> Iterator[tuple[Mis
         yield from ((misfit, "") for misfit in _no_objects(base, name))
         for variant in _variants(base, "base"):
             yield from ((misfit, "") for misfit in _refused(declaration, [variant]))
-    for environment in environments_of(base):
+    for environment in {
+        "production": None,
+        **dict.fromkeys(environments_of(base)),
+    }:  # the default, and others
         served = _served(base, environment)
         below = [served] if served is not None else []
         for above in _combinations(arms, profiles):
@@ -170,11 +174,16 @@ def _served(base: Flag | None, environment: str) -> _Variant | None:
 
 def _compared(rule: JsonValue) -> Iterator[str]:
     """Strings that a rule compares the environment with."""
-    for _, arguments in operations(rule):
-        if isinstance(arguments, list) and {"var": "environment"} in arguments:
+    for operator, arguments in operations(rule):
+        if operator in _COMPARISONS and isinstance(arguments, list) and any(map(_is_environment, arguments)):
             for argument in arguments:
                 texts = argument if isinstance(argument, list) else [argument]
                 yield from (text for text in texts if isinstance(text, str))
+
+
+def _is_environment(argument: JsonValue) -> bool:
+    asked = argument.get("var") if isinstance(argument, dict) else None
+    return asked == "environment" or (isinstance(asked, list) and asked[:1] == ["environment"])
 
 
 def _in(environments: set[str]) -> str:
