@@ -108,6 +108,32 @@ def test_json(folder, git, name):
         checked(folder, command)
 
 
+LONG = "misspelt" + "x" * 120_000
+LONG_NAMES = {
+    "a key of the document": json.dumps({LONG: 1, "flags": {"f": boolean()}}).encode(),
+    "a flag's key": document(f=boolean(), **{LONG: boolean() | {"state": "X"}}),
+    "a variant's name": document(f=boolean() | {"variants": {LONG: 1, "on": "x"}, "defaultVariant": LONG}),
+    "a bucketing": json.dumps({"metadata": {"bucketing": LONG}, "flags": {"f": boolean()}}).encode(),
+    "a shared rule": rule({"if": [{"$ref": LONG}, "off", "on"]}),
+    "7,000 mistakes": document(f=boolean(), **{f"g{each}": boolean() | {"state": "X"} for each in range(7_000)}),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG_NAMES)
+def test_what_is_wrong_is_told_in_a_few_lines_that_a_person_can_read(folder, name):
+    (folder / "flagd" / "a.flagd.json").write_bytes(LONG_NAMES[name])
+    commands = [
+        ("eval", "f", "--explain"),
+        ("check", "code:Teacher"),
+        ("lint",),
+        ("lint", "--format", "github"),
+    ]
+    for command in commands[: 2 if "mistakes" in name else 4]:  # a linter lists each mistake
+        said = checked(folder, command)
+        assert len(said) < 30_000, (command, len(said))
+
+
 @pytest.mark.parametrize("name", YAML_FILES)
 def test_yaml(folder, name):
     (folder / "flagd" / "a.flagd.yaml").write_bytes(YAML_FILES[name])

@@ -44,6 +44,15 @@ def test_nothing_is_withdrawn(run):
     assert run("list").stdout == "nothing is withdrawn\n"
 
 
+def test_a_folder_that_is_refused_is_no_matter_for_a_migration(run, tmp_path):
+    (tmp_path / ".windsock").mkdir(mode=0o777)
+    (tmp_path / ".windsock").chmod(0o777)
+    done = run("list")
+    assert done.returncode == 1
+    assert "chmod 700" in done.stderr
+    assert "migrate" not in done.stderr
+
+
 def test_the_list(run, withdrawn):
     shown = run("list").stdout
     assert "typo" in shown

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from windsock.cli._say import Shade, inert, print_json, say_command, say_shaded
 from windsock.lint.linter import Finding, Level
 from windsock.lint.rules import BY_CODE
+from windsock.text import printable
 
 _SHADES = {Level.ERROR: Shade.RED, Level.WARNING: Shade.YELLOW, Level.NOTE: Shade.CYAN}
 
@@ -58,7 +59,9 @@ def _annotation(finding: Finding) -> str:
     if finding.line:
         place += f",line={finding.line},col={finding.column}"
     flag = f"{finding.flag}: " if finding.flag is not None else ""
-    return f"::{kind} {place},title={finding.code}::{_escaped(inert(flag + finding.message))}"
+    return (
+        f"::{kind} {place},title={finding.code}::{_escaped(inert(printable(flag + finding.message, 4_000)))}"
+    )
 
 
 def _escaped(text: str, *, property_value: bool = False) -> str:

@@ -6,11 +6,11 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import TextIO
+from typing import Final, TextIO
 
-from windsock.text import escaped
+from windsock.text import count, escaped
 
 _MARKED = re.compile(r" *(?:[~+-] )?")
 """A line's indentation and the mark of a change, which stays with the word after it."""
@@ -18,6 +18,13 @@ _MARKED = re.compile(r" *(?:[~+-] )?")
 
 _CI_COMMAND = re.compile(r"(?<=##)(\w*)\[")
 """``##[add-mask]`` and ``##vso[…]``, which GitHub and Azure Pipelines obey anywhere in a line of the log."""
+
+
+_MOST: Final = 10_000
+"""The most characters of a line for a person: a name in a flag file may have any length."""
+
+_SHOWN: Final = 10
+"""How many problems of the files are listed by a command that answers another question."""
 
 
 class Shade(IntEnum):
@@ -54,7 +61,7 @@ def say_command(line: str) -> None:
 
 def say_shaded(line: str, word: str, shade: Shade) -> None:
     """Print one line of data to stdout, at a terminal with its first `word` in a colour."""
-    first, *more = wrapped(inert(line), sys.stdout)
+    first, *more = wrapped(inert(_cut(line)), sys.stdout)
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
         first = first.replace(word, f"\x1b[{shade:d}m{word}\x1b[0m", 1)
     print("\n".join([first, *more]))
@@ -62,12 +69,20 @@ def say_shaded(line: str, word: str, shade: Shade) -> None:
 
 def note(line: str) -> None:
     """Print what goes beside the data to stderr."""
-    _print(line, sys.stderr)
+    _print(_cut(line), sys.stderr)
 
 
 def warn(message: str) -> None:
     """Print one message to stderr."""
-    _print(f"windsock: {message}", sys.stderr)
+    _print(_cut(f"windsock: {message}"), sys.stderr)
+
+
+def warn_first(problems: Sequence[object]) -> None:
+    """Print the first few problems of the flag files to stderr, and how many there are besides."""
+    for problem in problems[:_SHOWN]:
+        warn(str(problem))
+    if len(problems) > _SHOWN:
+        warn(f"and {count(len(problems) - _SHOWN, 'more problem')}; `windsock lint` lists them")
 
 
 def progress(line: str) -> None:
@@ -90,6 +105,10 @@ def wrapped(line: str, stream: TextIO) -> list[str]:
         line[len(start) :], columns, initial_indent=start, subsequent_indent=indent,
         break_long_words=False, break_on_hyphens=False,
     ) or [""]  # fmt: skip
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _MOST else line[: _MOST - 1] + "…"
 
 
 def _print(line: str, stream: TextIO) -> None:

@@ -8,7 +8,7 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, write
 from windsock.cli._project import Classes, declared
-from windsock.cli._say import note, warn
+from windsock.cli._say import note, warn, warn_first
 from windsock.flagfiles.files import with_mirror
 from windsock.gitops.checking import check
 from windsock.text import count
@@ -32,6 +32,7 @@ def command(
     found = check(flags or with_mirror(), declarations, features)
     for warning in found.warnings:
         warn(warning)
+    warn_first(found.problems)
     write(found.findings, form)
     note(
         f"checked {count(len(declarations), 'settings class', 'settings classes')}, "

@@ -11,7 +11,7 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._complete import flag_keys
-from windsock.cli._say import note, print_json, say, warn
+from windsock.cli._say import note, print_json, say, warn, warn_first
 from windsock.errors import WindsockError
 from windsock.flagfiles.files import with_mirror
 from windsock.gitops.contexts import context_of, moment
@@ -68,8 +68,7 @@ def command(
 
 
 def _show(found: FlagEvaluation, *, explain: bool, as_json: bool) -> None:
-    for problem in found.problems:
-        warn(str(problem))
+    warn_first(found.problems)
     steps = found.steps() if explain else ()
     if as_json:
         print_json({**found.to_dict(), "steps": [asdict(step) for step in steps]})

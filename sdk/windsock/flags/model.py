@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from windsock.text import printable, short
+
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 """A JSON value. Lists and objects are shared between readers and must not be changed.
 
@@ -42,10 +44,9 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
-        flag = f" flag {self.flag!r}" if self.flag is not None else ""
-        pointer = f" {self.pointer}" if self.pointer else ""
-        subject = f"{flag}{pointer}"
-        return f"{where}:{subject}: {self.message}" if subject else f"{where}: {self.message}"
+        flag = f" flag {short(self.flag)}" if self.flag is not None else ""
+        pointer = f" {printable(self.pointer, 500)}" if self.pointer else ""
+        return f"{where}:{flag}{pointer}{':' if flag or pointer else ''} {printable(self.message, 2_000)}"
 
 
 @dataclass(frozen=True, slots=True)

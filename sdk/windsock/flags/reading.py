@@ -129,7 +129,9 @@ class _Checker:
             raise self._refused(("metadata",), f"metadata must be an object, not {described(metadata)}")
         bucketing = metadata.get("bucketing")
         if bucketing is not None and bucketing not in BUCKETINGS:
-            message = f"bucketing {bucketing!r} is not known, and guessing would move users; write v2 or v3"
+            message = (
+                f"bucketing {quoted(bucketing)} is unknown, and guessing would move users; write v2 or v3"
+            )
             raise self._refused(("metadata", "bucketing"), message)
         return metadata
 
@@ -199,7 +201,9 @@ class _Checker:
             raise _BadFlagError(("metadata",), f"metadata must be an object, not {described(own)}")
         bucketing = own.get("bucketing") if own else None
         if bucketing is not None and bucketing not in BUCKETINGS:
-            message = f"bucketing {bucketing!r} is not known, and guessing would move users; write v2 or v3"
+            message = (
+                f"bucketing {quoted(bucketing)} is unknown, and guessing would move users; write v2 or v3"
+            )
             raise _BadFlagError(("metadata", "bucketing"), message)
         # null removes nothing: flagd skips it too
         return {**self._metadata, **{key: value for key, value in (own or {}).items() if value is not None}}

@@ -7,6 +7,7 @@ from typing import Any
 
 from windsock.flagfiles.files import read_files
 from windsock.flagfiles.sets import flag_set
+from windsock.flags import Problem
 from windsock.gitops.misfits import feature_misfits, located, misfits, pins
 from windsock.lint.linter import Finding, Level
 from windsock.settings.declaration import Declaration
@@ -21,11 +22,13 @@ class CheckReport:
         flags: How many flags were read.
         findings: Values that a class or a feature refuses, and values that equal a default, by file.
         warnings: Possible mistakes: no flag for a class, fields that a profile could redirect.
+        problems: What is wrong in the files; their other flags are still served.
     """
 
     flags: int
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
+    problems: Sequence[Problem]
 
     @property
     def refused(self) -> int:
@@ -56,7 +59,8 @@ def check(
     return CheckReport(
         len(served.flags),
         tuple(sorted([*refused, *mistyped, *pinned], key=_place)),
-        (*warnings, *map(str, served.problems)),
+        tuple(warnings),
+        served.problems,
     )
 
 

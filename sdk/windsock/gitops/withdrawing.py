@@ -129,9 +129,7 @@ def _exchange(database_url: str | None, outbox: Outbox) -> list[Withdrawal]:
     try:
         return list(board.exchange(outbox))
     except Exception as error:
-        raise ConfigurationError(
-            f"the withdrawals cannot be read: {one_line(error)}. Check DATABASE_URL, and run"
-            " `windsock migrate`"
-        ) from error
+        advice = ". Check DATABASE_URL, and run `windsock migrate`" if database_url else ""
+        raise ConfigurationError(f"the withdrawals cannot be read: {one_line(error)}{advice}") from error
     finally:
         board.close()
