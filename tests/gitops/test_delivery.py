@@ -86,6 +86,18 @@ def test_the_actions_script_runs(tmp_path, write, git):
     assert broken.returncode == 1
     assert broken.stdout.startswith("::error file=flagd/a.flagd.json,line=")
 
+    def comment_of_the_last() -> str:
+        last = (tmp_path / "github_output").read_text().splitlines()
+        return Path(
+            [each for each in last if each.startswith("comment=")][-1].removeprefix("comment=")
+        ).read_text()
+
+    assert comment_of_the_last() == "### Flags: not planned, because lint found mistakes\n"
+    assert action["outputs"]["comment"]["value"].count("outputs.comment") == 2, "the plan's, or else lint's"
+    assert run(plan, **inputs | {"against": "nothing"}).returncode == 1
+    assert "changes=false" in (tmp_path / "github_output").read_text().splitlines()[-1]
+    assert comment_of_the_last() == "### Flags: no plan could be made, see the job's log\n"
+
 
 def test_every_interpreter_of_the_action_is_isolated():
     action = yaml.safe_load((ROOT / "action.yml").read_text())
