@@ -2,11 +2,14 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from tests.waiting import eventually
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError
+from windsock.mirror.options import MirrorOptions
+from windsock.mirror.pace import Pace
 from windsock.postgres.retention import forget
 
 
@@ -41,6 +44,26 @@ def test_without_a_change_log_the_poll_finds_changes_and_says_so(world, watching
     world.assign(ann, world.seed)
     eventually(lambda: ann in world.served())
     assert any("the change log cannot be read" in message for message in messages())
+
+
+def test_without_a_change_log_the_documents_are_as_old_as_the_last_reading(world, watching, monkeypatch):
+    """Large tables are read with a rest; what isn't read is not known to be right."""
+    monkeypatch.setattr(
+        Pace, "full_done", lambda self, _: vars(self).update(_full_at=time.monotonic(), _full_took=9.0)
+    )
+    world.execute("drop schema windsock cascade")
+    mirror = watching(world.mirror(poll_seconds=0.01))
+    eventually(lambda: mirror.status.is_ready)
+    eventually(lambda: mirror.status.age > 1)
+
+
+def test_without_a_change_log_no_rest_is_longer_than_half_a_minute(world):
+    pace = Pace(MirrorOptions(url=world.url, folder=world.folder, flags=("teacher",)))
+    pace.full_done(time.monotonic() - 100)
+    source = SimpleNamespace(has_log=False)
+    assert not pace.full_is_due(source)
+    pace._full_at -= 31
+    assert pace.full_is_due(source)
 
 
 def test_a_disabled_trigger_counts_as_no_change_log(world, watching, messages):

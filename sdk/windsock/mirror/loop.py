@@ -152,8 +152,9 @@ class Mirror:
             began = time.monotonic()
             follows = cursor is not None and not pace.full_is_due(source)
             try:
-                cursor = self._publish(source, cursor if follows else None, pace)
-                self._recovered(pace)
+                if source.has_log or not follows:
+                    cursor = self._publish(source, cursor if follows else None, pace)
+                    self._recovered(pace)
             except TakenOverError:
                 raise  # whoever still holds the lead takes over again
             except MirrorError as error:
@@ -167,8 +168,6 @@ class Mirror:
 
     def _publish(self, source: Source, cursor: str | None, pace: "Pace") -> str:
         """Publish what changed since `cursor`, or everything; return the new cursor."""
-        if cursor is not None and not source.has_log:
-            return cursor
         if cursor is not None and self._publisher.is_intact():
             audited = self._publisher.published.profiles if pace.audit_is_due() else None
             changes = source.changes(cursor, audited)

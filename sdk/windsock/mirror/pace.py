@@ -16,6 +16,7 @@ _CUT_SECONDS = 10.0
 _KEEP_LOG_SECONDS = 600.0
 _REPORT_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_LONGEST_REST_SECONDS = 30.0  # between full reads without a change log: nobody knows what happened meanwhile
 _LOCKED_PAUSE_SECONDS = 0.5
 
 
@@ -34,7 +35,8 @@ class Pace:
 
     def full_is_due(self, source: Source) -> bool:
         """Whether it's time for a full read; without a change log, nothing else reveals changes."""
-        every = self._options.reconcile_seconds if source.has_log else 10 * self._full_took
+        rest = min(10 * self._full_took, _LONGEST_REST_SECONDS)
+        every = self._options.reconcile_seconds if source.has_log else rest
         return time.monotonic() - self._full_at >= every
 
     def full_done(self, began: float) -> None:
