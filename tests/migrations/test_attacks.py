@@ -312,11 +312,12 @@ create table public.profiles (id public.odd primary key, config_id uuid)
     [
         (CONFIGURATIONS, "public.app_configurations"),
         (USAGE, "public.usage_logs"),
+        ("create table public.learning_config (key text primary key, value jsonb)", "public.learning_config"),
         (LEDGER, "supabase_migrations.schema_migrations"),
         ("create schema windsock", None),
         (PROFILES, None),
     ],
-    ids=["configurations", "usage", "ledger", "schema", "profiles"],
+    ids=["configurations", "usage", "base values", "ledger", "schema", "profiles"],
 )
 def test_what_someone_else_planted_under_a_name_of_ours_is_refused(empty_database, made, table):
     """Whoever owns a table has their code run as everybody who writes to it, here as who migrates."""

@@ -233,6 +233,21 @@ def test_a_lock_that_stays_is_a_message_and_changes_nothing(used_database, folde
         ]
 
 
+def test_who_holds_the_lock_of_migrations_is_told(used_database, folder, monkeypatch, caplog):
+    """Anybody who may connect can take it."""
+    monkeypatch.setattr(migrations, "_ATTEMPTS", 2)
+    monkeypatch.setattr(migrations, "_TURN", "100ms")
+    (folder / "20990101000000_app.sql").write_text("alter table public.profiles add column note text;")
+    with connect(used_database) as connection, connect(used_database) as stranger:
+        stranger.execute("select pg_advisory_lock(hashtextextended('windsock migrate', 0))")
+        holder = (
+            f"session {stranger.info.backend_pid} of role {stranger.info.user} holds the lock of migrations"
+        )
+        with pytest.raises(MigrationError, match=rf"{holder}.*after 2 attempts; nothing of it"):
+            migrate(connection, read_migrations(folder))
+        assert holder in caplog.text
+
+
 def test_a_read_only_server_and_a_missing_right_are_one_line(empty_database):
     url = psycopg.conninfo.make_conninfo(empty_database, options="-c default_transaction_read_only=on")
     with connect(url) as connection:

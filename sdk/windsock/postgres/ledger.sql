@@ -27,9 +27,22 @@ select version, coalesce(pg_catalog.to_jsonb(ledger) ->> 'name'::text, ''), pg_c
 from supabase_migrations.schema_migrations ledger
 order by version;
 
+-- name: limit_turns
+-- Anybody who may connect can hold the lock of migrations; another migration may take minutes.
+select pg_catalog.set_config('lock_timeout', %(turn)s, true);
+
 -- name: lock
 -- One migration at a time in one database. Until the end of the transaction, so that it holds through any pooler.
 select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('windsock migrate', 0));
+
+-- name: lock_holder
+-- Who holds that lock.
+select pg_catalog.format('session %s of role %s holds the lock of migrations', activity.pid, activity.usename)
+from pg_catalog.pg_locks locks
+join pg_catalog.pg_stat_activity activity using (pid)
+where locks.locktype = 'advisory' and locks.granted and locks.objsubid = 1
+    and locks.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+    and (locks.classid::bigint << 32 | locks.objid::bigint) = pg_catalog.hashtextextended('windsock migrate', 0);
 
 -- name: limit_waits
 -- A statement that waits for a table holds up everybody behind it, also those who only read. Until the end of the

@@ -1,5 +1,6 @@
 """Apply the plain SQL migrations in order, one transaction each; record them in the Supabase CLI's ledger."""
 
+import logging
 import re
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -26,6 +27,7 @@ _log = get_logger("windsock.migrate")
 
 _ATTEMPTS = 10
 _BACKOFF = Backoff(first=0.5, longest=8.0, jitter=0.2)  # let those waiting behind us go first
+_TURN = "60s"  # how long an attempt waits for another migration, which may take minutes
 _TRANSACTION_TIMEOUT_SINCE = 170_000  # the server's version
 
 _FILE_NAME = re.compile(r"^([0-9]+)_(.*)\.sql$")
@@ -295,14 +297,23 @@ def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
             with migrations_refused_in_words(connection):
                 return _try(connection, migration)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
-            reason = one_line(error)
-            _log.info("%s waits for a lock (attempt %d of %d)", migration.path.name, attempt, _ATTEMPTS)
+            holder = _lock_holder(connection)
+            reason = holder or one_line(error)
+            level = logging.WARNING if holder else logging.INFO  # after a minute, or two seconds
+            waits = "%s waits for a lock (attempt %d of %d): %s"
+            _log.log(level, waits, migration.path.name, attempt, _ATTEMPTS, reason)
             time.sleep(_BACKOFF.pause(attempt))
     raise MigrationError(
-        f"{migration.path}: other sessions hold a table that this migration changes ({reason}), after "
-        f"{_ATTEMPTS} attempts; nothing of it was applied. Find them with pg_blocking_pids() or "
+        f"{migration.path}: other sessions hold a table or a lock that this migration needs ({reason}), "
+        f"after {_ATTEMPTS} attempts; nothing of it was applied. Find them with pg_blocking_pids() or "
         "pg_stat_activity, or run `windsock migrate` again at a quieter time"
     )
+
+
+def _lock_holder(connection: "psycopg.Connection") -> str:
+    with migrations_refused_in_words(connection), own_path(connection):
+        found = connection.execute(load_queries("windsock.postgres", "ledger.sql")["lock_holder"]).fetchone()
+    return str(found[0]) if found else ""
 
 
 def _lift_limits(connection: "psycopg.Connection") -> None:
@@ -318,6 +329,7 @@ def _try(connection: "psycopg.Connection", migration: Migration) -> bool:
     connection.execute(queries["reset"])
     _lift_limits(connection)
     with own_path(connection):
+        connection.execute(queries["limit_turns"], {"turn": _TURN})
         connection.execute(queries["lock"])
         connection.execute(queries["limit_waits"])
         _complete_ledger(connection)  # along with the first migration, or not at all

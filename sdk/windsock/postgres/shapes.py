@@ -77,7 +77,9 @@ USAGE = TableShape(
         "trace_id": TEXT,
     },
 )
-ALL = (PROFILES, CONFIGURATIONS, USAGE)
+# It may be the application's: what the mirror needs of its columns, it checks where it writes them.
+BASE_VALUES = TableShape("public.learning_config", "20260222000007", {})
+ALL = (PROFILES, CONFIGURATIONS, USAGE, BASE_VALUES)
 
 
 def differences(connection: "psycopg.Connection", shape: TableShape) -> str:
