@@ -1,6 +1,7 @@
 """A PostgreSQL connection for a background thread, reopened after faults; after a fork, it's the parent's."""
 
 import os
+import selectors
 from typing import TYPE_CHECKING, Any
 
 from windsock.errors import MissingExtraError
@@ -41,7 +42,7 @@ class KeptConnection:
         self._inherited: list[object] = []
 
     def opened(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        """This process's connection, in autocommit mode.
+        """This process's connection, in autocommit mode; a new one if the server has ended it meanwhile.
 
         Raises:
             psycopg.OperationalError: The database can't be reached.
@@ -50,7 +51,9 @@ class KeptConnection:
             # A forked child must not end the session on its parent's socket: keep the object, never close it.
             self._inherited.append(self._open)
             self._open, self._owner = None, os.getpid()
-        if self._open is None or self._open.closed:
+        if self._open is not None and _is_ended(self._open):
+            self.close()
+        if self._open is None:
             self._open = self._connect(
                 self._url,
                 autocommit=True,
@@ -67,3 +70,12 @@ class KeptConnection:
         connection, self._open = self._open, None
         if connection is not None and self._owner == os.getpid():
             connection.close()
+
+
+def _is_ended(connection: "psycopg.Connection[tuple[Any, ...]]") -> bool:
+    """Whether a session is over; a server says nothing to one that is idle, except that it ends it."""
+    if connection.closed:
+        return True
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.fileno(), selectors.EVENT_READ)
+        return bool(selector.select(0))
