@@ -4,6 +4,7 @@ import pytest
 from tests.lint.portable_page import PAGE, page
 
 from windsock.flags import read_document
+from windsock.lint.portable import operators
 from windsock.lint.portable.search import (
     BY_CODE,
     CONSTRUCTS,
@@ -126,6 +127,14 @@ def test_one_result_of_a_choice_is_enough(condition, code: str) -> None:
     found = {each.construct.code for each in find_in_rule({"if": [condition(choice), "a", "b"]})}
     assert code in found
     assert not find_in_rule({"if": [condition({"var": "x"}), "a", "b"]})
+
+
+def test_a_long_cat_looks_at_each_part_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(operators, "_may_be_blank", lambda part: not seen.append(part))
+    rule = {"if": [{"==": [{"cat": [{"var": "x"}] * 500}, "a"]}, "b"]}
+    assert not find_in_rule(rule)
+    assert len(seen) == 500
 
 
 def test_an_attribute_in_a_list_or_as_a_name_is_found_by_attributes() -> None:

@@ -72,9 +72,9 @@ def _division(_: str, arguments: JsonValue) -> Iterator[Found]:
 
 def _cat(_: str, arguments: JsonValue) -> Iterator[Found]:
     parts = arguments if isinstance(arguments, list) else [arguments]
+    filled = [index for index, part in enumerate(parts) if not _may_be_blank(part)] or [len(parts), -1]
     for index, part in enumerate(parts):
-        first = all(map(_may_be_blank, parts[:index]))
-        last = all(map(_may_be_blank, parts[index + 1 :]))
+        first, last = index <= filled[0], index >= filled[-1]
         if len(parts) > 1 and isinstance(part, dict) and not part.keys().isdisjoint(("and", "or")):
             yield "cat-condition", (index,)
         elif _may_be_trimmed(part, first=first, last=last):
