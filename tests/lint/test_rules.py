@@ -168,6 +168,13 @@ def test_shared_rules_may_give_variants_and_are_checked_for_each_flag():
     assert found(content) == []
 
 
+def test_a_chain_of_shared_rules_is_linted_however_long():
+    chain = {f"r{n}": {"if": [IN_A, {"$ref": f"r{n + 1}"}, "off"]} for n in range(2_000)}
+    content = {"$evaluators": chain | {"r2000": {"if": [IN_A, "lost", "on"]}}}
+    content |= document(targeting={"$ref": "r0"})
+    assert {"unknown-variant", "nested-reference"} <= {code for code, _ in found(content)}
+
+
 def test_a_circle_of_shared_rules_is_one_finding():
     evaluators = {
         "a": {"if": [{"$ref": "b"}, "on"]},

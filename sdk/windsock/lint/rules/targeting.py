@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, cast
 
 from windsock.flags.model import CONTAINERS, JsonValue
 from windsock.flags.raw import Tokens
@@ -52,21 +52,22 @@ def results(site: FlagSite) -> Iterator[Hit]:
 def _expanded(site: FlagSite) -> Iterator[tuple[NodeResult | None, Tokens]]:
     """The results, with references replaced by their shared rules' results; None if not literal."""
     seen: set[tuple[Tokens, str]] = set()
-
-    def walk(tree: Tree, at: Tokens | None) -> Iterator[tuple[NodeResult | None, Tokens]]:
-        for result in tree.results:
-            where = result.tokens if at is None else at
-            shared = site.evaluators.get(result.reference or "")
-            if result.reference is None:
-                yield result, where
-            elif shared is None or (where, result.reference) in seen or shared.computed:
-                yield None, where
-            else:
-                seen.add((where, result.reference))
-                yield from walk(shared, where)
-
-    if site.tree is not None:
-        yield from walk(site.tree, None)
+    trees = [] if site.tree is None else [(iter(site.tree.results), cast("Tokens | None", None))]
+    while trees:
+        given, at = trees[-1]
+        result = next(given, None)
+        if result is None:
+            trees.pop()
+            continue
+        where = result.tokens if at is None else at
+        shared = site.evaluators.get(result.reference or "")
+        if result.reference is None:
+            yield result, where
+        elif shared is None or (where, result.reference) in seen or shared.computed:
+            yield None, where
+        else:
+            seen.add((where, result.reference))
+            trees.append((iter(shared.results), where))
 
 
 def _name(value: JsonValue) -> str:
