@@ -201,8 +201,8 @@ def test_a_database_is_read_as_it_is(declared, windsock, database, tmp_path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("status", "other", "--data", "data"), "no such experiment; there are: cheaper_model"),
-        (("status", "cheaper_model", "--data", "nowhere"), "there is no such folder"),
+        (("status", "other", "--data", "data"), "no such experiment; there is 'cheaper_model'"),
+        (("status", "cheaper_model", "--data", "nowhere"), "the folder of the data isn't there"),
         (("status", "cheaper_model", "--data", "flagd"), "flagd: has no .parquet or .csv file"),
         (("status", "cheaper_model", "--data", "data", "--at", "soon"), "'soon' is not a time; write it as"),
         (("power", "cheaper_model", "--mean", "1"), "--mean and --deviation go together"),

@@ -176,7 +176,7 @@ def test_of_thousands_of_mistakes_the_first_are_told_and_the_others_counted(flag
 
 
 def test_what_is_missing_is_named(flags) -> None:
-    with pytest.raises(UnreachableError, match="no such experiment; there are: cheaper_model"):
+    with pytest.raises(UnreachableError, match="no such experiment; there is 'cheaper_model'"):
         read_declared(flags, "../metrics")
     (flags / "metrics.yaml").unlink()
     with pytest.raises(ConfigurationError, match="the metric 'revenue' is neither built in nor declared"):

@@ -106,9 +106,10 @@ def read_declared(folder: Path, name: str) -> DeclaredExperiment:
     """
     path = folder / "experiments" / f"{name}.yaml"
     if path not in experiment_files(folder):
-        known = ", ".join(each.stem for each in experiment_files(folder))
-        hint = f"there are: {known}" if known else f"`windsock experiment new {name}` writes it"
-        raise UnreachableError(f"{path}: no such experiment; {hint}")
+        known = did_you_mean(name, [each.stem for each in experiment_files(folder)])
+        raise UnreachableError(
+            f"{path}: no such experiment{known or f'; `windsock experiment new {name}` writes it'}"
+        )
     experiment, lines = _experiment(path)
     declared = read_metrics(folder / "metrics.yaml")
     metrics = {**BUILT_IN, **declared.metrics}

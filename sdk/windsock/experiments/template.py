@@ -78,7 +78,8 @@ def of_feature(name: str, *, feature: str, owner: str) -> str:
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{name!r}: an experiment's name has lower-case letters, digits and underscores"
+            f"{name!r}: an experiment's name is a lower-case letter, then at most 62 lower-case letters, "
+            "digits and underscores"
         )
     return name
 

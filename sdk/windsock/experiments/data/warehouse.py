@@ -304,7 +304,7 @@ def open_warehouse(place: "str | Path | Backend") -> Warehouse:
             return open_postgres(place)
         # without what was given: it may be a database's URL, with its password
         raise UnreachableError(
-            "there is no such folder; a database is named by its URL, such as postgresql://…"
+            "the folder of the data isn't there; a database is named by its URL, such as postgresql://…"
         )
     try:
         return Warehouse(ibis.connect(place), owned=True)
