@@ -1,7 +1,9 @@
 """What the shell offers after a command's name: the keys of the flags in the project's own files."""
 
 import re
-from typing import Final
+from typing import Annotated, Final
+
+import typer
 
 from windsock.errors import WindsockError
 from windsock.flagfiles.files import read_files
@@ -18,3 +20,6 @@ def flag_keys(incomplete: str) -> list[str]:
         return []
     keys = {key for document in documents for key in document.flags if _PLAIN.fullmatch(key)}
     return sorted(key for key in keys if key.startswith(incomplete))
+
+
+FlagKey = Annotated[str, typer.Argument(help="The flag's key.", autocompletion=flag_keys)]

@@ -1,12 +1,12 @@
 """`windsock check`: do the flag files fit the settings classes and features that read them?"""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, write
+from windsock.cli._options import FlagFiles
 from windsock.cli._project import Classes, declared
 from windsock.cli._say import note, warn, warn_first
 from windsock.flagfiles.files import with_mirror
@@ -17,9 +17,7 @@ from windsock.text import count
 def command(
     classes: Classes = None,
     *,
-    flags: Annotated[
-        list[Path] | None, typer.Option(help="Flag files or folders; by default flagd/.")
-    ] = None,
+    flags: FlagFiles = None,
     form: Annotated[Format, typer.Option("--format", help="How to write what was found.")] = Format.TABLE,
 ) -> None:
     """Check every variant against the settings classes, and the features of their modules.

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from windsock.cli._options import FlagFolder
 from windsock.cli._project import settings_classes
 from windsock.cli._say import note, say_whole
 from windsock.cli._service_log import LogFormat, log_to_stderr
@@ -40,7 +41,6 @@ SettingsClasses = Annotated[
         help="A settings class for the console and for checking profiles; repeat it.",
     ),
 ]
-Folder = Annotated[Path, typer.Option(help="The folder of the flag files.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="The console's port; 0 picks a free one.")]
 Browse = Annotated[
     bool | None,
@@ -52,7 +52,7 @@ def command(
     *,
     flag: Flags = None,
     settings: SettingsClasses = None,
-    folder: Folder = DEFAULT_FOLDER,
+    folder: FlagFolder = DEFAULT_FOLDER,
     port: Port = 8090,
     browse: Browse = None,
 ) -> None:

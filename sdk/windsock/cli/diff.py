@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_CHANGES
+from windsock.cli._options import JsonList
 from windsock.cli._say import print_json, say
 from windsock.flagfiles.files import read_files
 from windsock.flagfiles.sets import flag_set
@@ -24,7 +25,7 @@ def command(
     against: Annotated[
         str | None, typer.Option(metavar="REV", help="Compare with this Git revision; by default HEAD.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    as_json: JsonList = False,
     textconv: Annotated[
         bool, typer.Option("--textconv", help="Print one file with one part per line, for `git diff`.")
     ] = False,

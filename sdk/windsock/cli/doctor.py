@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_ERROR
+from windsock.cli._options import JsonObject
 from windsock.cli._say import print_json, say
 from windsock.doctor.checkup import Check
 from windsock.doctor.examining import ExamineOptions, examine
@@ -31,7 +32,7 @@ def command(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="An attribute that rules need before they split."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: JsonObject = False,
     database_url: Annotated[
         str | None, typer.Option(envvar="DATABASE_URL", show_envvar=True, help="The database to check.")
     ] = None,

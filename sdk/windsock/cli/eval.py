@@ -4,13 +4,13 @@ import contextlib
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from windsock.cli._app import EXIT_ERROR
-from windsock.cli._complete import flag_keys
+from windsock.cli._complete import FlagKey
+from windsock.cli._options import Environment, FlagFiles, JsonObject, User
 from windsock.cli._say import note, print_json, say, warn, warn_first
 from windsock.errors import WindsockError
 from windsock.flagfiles.files import with_mirror
@@ -19,7 +19,7 @@ from windsock.gitops.evaluating import FlagEvaluation, FlagQuestion, evaluate, w
 
 
 def command(
-    key: Annotated[str, typer.Argument(help="The flag's key.", autocompletion=flag_keys)],
+    key: FlagKey,
     *,
     context: Annotated[
         list[str] | None,
@@ -27,19 +27,15 @@ def command(
             "--context", "-c", metavar="NAME=VALUE", help="An attribute; repeat it, or give one JSON object."
         ),
     ] = None,
-    user: Annotated[str | None, typer.Option("--user", "-u", help="The targeting key.")] = None,
-    flags: Annotated[
-        list[Path] | None, typer.Option(help="Flag files or folders; by default flagd/.")
-    ] = None,
-    environment: Annotated[
-        str, typer.Option(envvar="ENVIRONMENT", help="The attribute `environment`.")
-    ] = "production",
+    user: User = None,
+    flags: FlagFiles = None,
+    environment: Environment = "production",
     at: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="The time for rules that depend on it, ISO 8601; by default now."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show each condition and what it saw.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: JsonObject = False,
     watch: Annotated[bool, typer.Option("--watch", help="Evaluate again whenever a file changes.")] = False,
 ) -> None:
     """Evaluate one flag, offline, as the service would. Exit 1 if the evaluation fails.

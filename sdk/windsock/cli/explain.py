@@ -2,12 +2,12 @@
 
 import logging
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from windsock.cli._database import database
+from windsock.cli._options import Environment, FlagFolder, JsonObject, User
 from windsock.cli._project import class_with_flag, settings_classes
 from windsock.cli._say import print_json, say
 from windsock.flagfiles.files import DEFAULT_FOLDER
@@ -19,7 +19,7 @@ from windsock.logs import get_logger
 def command(
     flag: Annotated[str, typer.Argument(help="The settings class's flag, such as teacher.")],
     *,
-    user: Annotated[str | None, typer.Option("--user", "-u", help="The targeting key.")] = None,
+    user: User = None,
     at: Annotated[
         str | None,
         typer.Option(
@@ -35,11 +35,9 @@ def command(
     context: Annotated[
         list[str] | None, typer.Option("--context", "-c", metavar="NAME=VALUE", help="An attribute.")
     ] = None,
-    environment: Annotated[
-        str, typer.Option(envvar="ENVIRONMENT", help="The attribute `environment`.")
-    ] = "production",
-    folder: Annotated[Path, typer.Option(help="The folder of the flag files.")] = DEFAULT_FOLDER,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    environment: Environment = "production",
+    folder: FlagFolder = DEFAULT_FOLDER,
+    as_json: JsonObject = False,
     database_url: Annotated[
         str | None,
         typer.Option(

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from windsock.cli._complete import flag_keys
+from windsock.cli._complete import FlagKey
+from windsock.cli._options import JsonList
 from windsock.cli._say import print_json, say, warn
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.files import DEFAULT_FOLDER
@@ -15,12 +16,12 @@ from windsock.gitops.repository import Repository
 
 
 def command(
-    key: Annotated[str, typer.Argument(help="The flag's key.", autocompletion=flag_keys)],
+    key: FlagKey,
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Flag files or folders; by default flagd/.")
     ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    as_json: JsonList = False,
 ) -> None:
     """Show who changed a flag, when, and what: newest first.
 

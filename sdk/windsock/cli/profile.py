@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._options import JsonList, JsonObject, UserIds
 from windsock.cli._project import settings_classes
 from windsock.cli._say import note, print_json, say
 from windsock.errors import ConfigurationError
@@ -37,9 +38,6 @@ SettingsClasses = Annotated[
         "repeat it.",
     ),
 ]
-Users = Annotated[
-    list[str] | None, typer.Argument(help="User ids; without any, read from stdin, one per line.")
-]
 
 
 @app.callback()
@@ -50,7 +48,7 @@ def command() -> None:
 @app.command("list")
 def list_profiles(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    as_json: JsonList = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show every profile.
@@ -71,7 +69,7 @@ def list_profiles(
 def show(
     name: Name,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: JsonObject = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show a profile, and its newest changes.
@@ -149,7 +147,7 @@ def edit(
 @app.command()
 def assign(
     name: Name,
-    users: Users = None,
+    users: UserIds = None,
     *,
     create: Annotated[
         bool, typer.Option("--create", help="Create the row in profiles of users who have none.")
@@ -165,7 +163,7 @@ def assign(
 
 
 @app.command()
-def unassign(users: Users = None, *, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> None:
+def unassign(users: UserIds = None, *, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> None:
     """Take the profile from users.
 
     Example: windsock profile unassign 6b3f…

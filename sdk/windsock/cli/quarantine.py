@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from windsock.cli._options import JsonList
 from windsock.cli._say import print_json, print_patch, say, say_whole
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.gitops.withdrawing import lift_withdrawal, names_of_profiles, permanent, withdrawals
@@ -29,7 +30,7 @@ def command() -> None:
 @app.command("list")
 def list_withdrawn(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    as_json: JsonList = False,
     as_change: Annotated[
         bool,
         typer.Option(

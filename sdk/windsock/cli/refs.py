@@ -8,6 +8,7 @@ import typer
 
 from windsock.cli._code import scanned
 from windsock.cli._complete import flag_keys
+from windsock.cli._options import CodePaths, JsonList
 from windsock.cli._say import note, print_json, say
 from windsock.errors import ConfigurationError
 from windsock.text import count
@@ -19,10 +20,8 @@ def command(
         typer.Argument(help="A flag, or flag.field; by default all of them.", autocompletion=flag_keys),
     ] = None,
     *,
-    code: Annotated[
-        list[Path] | None, typer.Option(help="Python files or folders; by default this folder.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    code: CodePaths = None,
+    as_json: JsonList = False,
 ) -> None:
     """Show where flags, settings classes and their fields are used in Python.
 

@@ -2,12 +2,12 @@
 
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from windsock.cli._complete import flag_keys
+from windsock.cli._complete import FlagKey
+from windsock.cli._options import FlagFiles
 from windsock.cli._say import note, print_json, say
 from windsock.gitops.contexts import moment
 from windsock.gitops.rollout import (
@@ -21,7 +21,7 @@ from windsock.gitops.rollout import (
 
 
 def command(
-    flag: Annotated[str, typer.Argument(help="The flag's key.", autocompletion=flag_keys)],
+    flag: FlagKey,
     *,
     steps: Annotated[
         str | None,
@@ -38,9 +38,7 @@ def command(
     start: Annotated[
         str | None, typer.Option(help="When the first step begins, ISO 8601; by default now.")
     ] = None,
-    flags: Annotated[
-        list[Path] | None, typer.Option(help="Flag files or folders; by default flagd/.")
-    ] = None,
+    flags: FlagFiles = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the steps, write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rule as JSON instead.")] = False,
 ) -> None:

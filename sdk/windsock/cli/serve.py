@@ -1,11 +1,11 @@
 """`windsock serve`: the web console."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._options import FlagFolder
 from windsock.cli._project import Classes, at_least_one, settings_classes
 from windsock.cli._say import say_whole, warn
 from windsock.flagfiles.files import DEFAULT_FOLDER
@@ -16,7 +16,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def command(
     classes: Classes = None,
     *,
-    flags: Annotated[Path, typer.Option(help="The folder of the flag files.")] = DEFAULT_FOLDER,
+    flags: FlagFolder = DEFAULT_FOLDER,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 picks a free one.")] = 8090,
     environment: Annotated[

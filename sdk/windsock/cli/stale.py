@@ -3,12 +3,12 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._code import scanned
+from windsock.cli._options import CodePaths, FlagFiles, JsonList
 from windsock.cli._say import note, print_json, say, warn
 from windsock.code.mentions import mentioned
 from windsock.code.stale import stale
@@ -18,13 +18,9 @@ from windsock.flagfiles.sets import flag_set
 
 def command(
     *,
-    code: Annotated[
-        list[Path] | None, typer.Option(help="Python files or folders; by default this folder.")
-    ] = None,
-    flags: Annotated[
-        list[Path] | None, typer.Option(help="Flag files or folders; by default flagd/.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    code: CodePaths = None,
+    flags: FlagFiles = None,
+    as_json: JsonList = False,
 ) -> None:
     """Show flags that are unused, fully rolled out, expired or unowned, and fields that no code reads.
 

@@ -8,6 +8,7 @@ import typer
 from windsock.api import Role, create_token, revoke_token
 from windsock.api.tokens import listed
 from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._options import JsonList
 from windsock.cli._say import print_json, say
 from windsock.postgres.migrations import connect
 
@@ -49,7 +50,7 @@ def make(
 @app.command("list")
 def list_tokens(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    as_json: JsonList = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show every token, revoked ones too, but no token's text.

@@ -8,6 +8,7 @@ import typer
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._lines import Grid, console_of, print_grid
+from windsock.cli._options import UserIds
 from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
 from windsock.postgres.migrations import connect
@@ -66,9 +67,7 @@ def command(
 
 @app.command(name="hash")
 def hash_ids(
-    ids: Annotated[
-        list[str] | None, typer.Argument(help="User ids; without any, read from stdin, one per line.")
-    ] = None,
+    ids: UserIds = None,
 ) -> None:
     """Print how a user's id is stored, hashed.
 
