@@ -4,6 +4,7 @@ import json
 
 import duckdb
 import pytest
+from tests.processor import at_most
 
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flags import merge, read_document
@@ -87,6 +88,13 @@ def test_brackets_in_text_nest_nothing(tmp_path):
         '{"id": "a", "x": "' + '\\"[{' * 200 + '"}\n' + '{"id": "b", "x": [' + "[1]," * 200 + "[1]]}\n"
     )
     assert [each["targetingKey"] for each in users(from_file(path, "production"))] == ["a", "b"]
+
+
+def test_a_file_that_ends_within_an_escape_is_refused_at_once(tmp_path):
+    path = tmp_path / "users.jsonl"
+    path.write_text('{"id": "a", "x": "' + '\\"[' * 60_000 + "\\")
+    with at_most(10), pytest.raises(UnreachableError, match=r"users\.jsonl"):
+        users(from_file(path, "production"))
 
 
 @pytest.mark.parametrize(

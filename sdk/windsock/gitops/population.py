@@ -48,7 +48,7 @@ Context = Mapping[str, object]
 
 MADE_UP: Final = 10_000
 _POSTGRES: Final = ("postgresql://", "postgres://")
-_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)|[\[{}\]]', re.DOTALL)
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?$)|[\[{}\]]', re.DOTALL)
 _KEYS: Final = ("targetingKey", "targeting_key", "user_id", "id")
 _ANY_DEPTH: Final = re.compile(r'\bVARIANT(?![\w" ])')
 """DuckDB's type of values that may be nested to any depth, by which it crashes; not a field of that name."""
