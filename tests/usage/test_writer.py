@@ -434,26 +434,50 @@ def test_what_is_queued_when_a_process_of_multiprocessing_ends_is_stored(
 
 _THREADS = """
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.util import Finalize
-from threading import Event, Thread
+from threading import Event, Thread, _register_atexit
+import os
 from children import *
 
 def work_late(user, ended):
     assert ended.wait(60)
     work(user)
 
+def start_late(user, ended):
+    assert ended.wait(60)
+    start_and_work(user)
+
+def fork_late(user, ended):
+    assert ended.wait(60)
+    child = multiprocessing.get_context("fork").Process(target=work, args=[user])
+    child.start()
+    child.join()
+
 def leave_threads():
     if sys.argv[3] == "child":
         start()
+    work("before")
     ended = Event()
-    Finalize(None, ended.set, exitpriority=-1)  # after those of priority 0, which are most
-    Thread(target=work_late, args=["ada", ended]).start()
-    ThreadPoolExecutor().submit(work_late, "bob", ended)
+    _register_atexit(ended.set)  # called before threads are waited for; up to 3.12 the finalizers are done then
+    late = {"thread": work_late, "pool of threads": work_late, "start": start_late, "fork": fork_late}[sys.argv[4]]
+    if sys.argv[4] == "pool of threads":
+        ThreadPoolExecutor().submit(late, "after", ended)
+    else:
+        Thread(target=late, args=["after", ended]).start()
+
+def leave_fork():
+    if sys.argv[3] == "child":
+        start()
+    work("before")
+    if not os.fork():
+        work("after")
+        sys.exit()
+    os.wait()
 
 if __name__ == "__main__":
     if sys.argv[3] == "parent":
         start()
-    process = multiprocessing.get_context(sys.argv[2]).Process(target=leave_threads)
+    leave = leave_fork if sys.argv[4] == "os.fork" else leave_threads
+    process = multiprocessing.get_context(sys.argv[2]).Process(target=leave)
     process.start()
     process.join()
     assert process.exitcode == 0
@@ -461,17 +485,18 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("what", ["thread", "pool of threads", "start", "fork", "os.fork"])
 @pytest.mark.parametrize(
-    ("method", "starts"), [("fork", "parent"), ("fork", "child"), ("forkserver", "child"), ("spawn", "child")]
+    ("method", "starts"), [("fork", "parent"), ("forkserver", "child"), ("spawn", "child")]
 )
-def test_a_child_of_multiprocessing_records_as_long_as_its_threads_run(spool, tmp_path, method, starts):
-    """Such a child calls what is registered for its end, and waits for its threads after that."""
+def test_a_child_of_multiprocessing_records_as_long_as_its_threads_run(spool, tmp_path, method, starts, what):
+    """Up to Python 3.12, such a child calls what is registered for its end, and waits for its threads after that."""
     (tmp_path / "children.py").write_text(_CHILDREN)
     (tmp_path / "threads.py").write_text(_THREADS)
-    command = [sys.executable, "threads.py", str(spool.folder), method, starts]
+    command = [sys.executable, "threads.py", str(spool.folder), method, starts, what]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
     with spool.claim() as rows:
-        assert sorted(row.user_id for row in rows or ()) == ["ada", "bob"]
+        assert sorted(row.user_id for row in rows or ()) == ["after", "before"]
 
 
 def test_what_comes_while_the_sink_blocks_is_on_disk_when_the_writer_has_stopped(start, make_pending, spool):

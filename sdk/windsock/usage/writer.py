@@ -1,7 +1,6 @@
 """The usage writer: takes records off the request path and delivers each to the sink or the disk."""
 
 import atexit
-import contextlib
 import os
 import sys
 import threading
@@ -83,7 +82,7 @@ class UsageWriter:
         self._reset()
         atexit.register(self.stop)
         _WRITERS.add(self)
-        if (processes := sys.modules.get("multiprocessing")) and processes.parent_process() is not None:
+        if _is_child():
             _stop_with_child()
         forking.register(self)
 
@@ -282,24 +281,42 @@ def _repair_child() -> None:
     for writer in writers:
         writer._after_fork()  # noqa: SLF001 - same module
     if writers and (util := sys.modules.get("multiprocessing.util")):
+        if _is_child():  # here by `os.fork`, which ends by `os._exit` too
+            _stop_with_child()
         util.register_after_fork(_stop_with_child, lambda stop: stop())  # it clears what is registered now
+
+
+def _is_child() -> bool:
+    """Whether this is a child of `multiprocessing`, or forked by one."""
+    processes = sys.modules.get("multiprocessing")
+    return processes is not None and processes.parent_process() is not None
 
 
 def _stop_with_child() -> None:
     """Stop the writers when `multiprocessing` ends this child: by `os._exit`, which skips `atexit`."""
-    sys.modules["multiprocessing.util"].Finalize(None, _stop_last, exitpriority=0)
+    util = sys.modules["multiprocessing.util"]
+    if not util.is_exiting():
+        util.Finalize(None, _stop_last, exitpriority=0)
+    else:  # a thread goes on after that, and nothing that it registers is called, not even in its children
+        _begin_stopper()
 
 
 def _stop_last() -> None:
-    """Stop the writers when the child's threads have ended: `multiprocessing` waits for them after this."""
-    if _threads():
-        with contextlib.suppress(RuntimeError):  # the system can't start another thread now
-            threading.Thread(target=_stop_after_threads, name=_STOPPER, daemon=False).start()
-            return
-    _stop_all()
+    """Stop the writers when its threads have ended: up to Python 3.12 a child waits for them after this."""
+    if not _threads() or not _begin_stopper():
+        _stop_all()
+
+
+def _begin_stopper() -> bool:
+    try:
+        threading.Thread(target=_stop_after_threads, name=_STOPPER, daemon=False).start()
+    except RuntimeError:  # the system can't start another thread now
+        return False
+    return True
 
 
 def _stop_after_threads() -> None:
+    threading.main_thread().join()  # it ends when it begins to wait for the others
     while threads := _threads():
         threads[0].join()
     _stop_all()
