@@ -20,6 +20,9 @@ from windsock.experiments.reading import (
     read_metrics,
 )
 
+DOUBLED = "[&a0 [x]" + "".join(f", &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)) + "]"
+"""A list that is short to write and would be endless to show."""
+
 
 @pytest.mark.parametrize("size", [90_000, 500_000, 5_000_000])
 @pytest.mark.parametrize("part", ["1,", "[", "{a: "])
@@ -96,6 +99,7 @@ def test_an_experiment_is_read_with_its_metrics(flags) -> None:
         (("arms:", "arms: &a"), None),
         (("  cheaper: {reasoning_model: small}", "  cheaper: &a {x: 1}\n  third: *a"), "anchors"),
         (("name:", "name: ["), "not YAML"),
+        (("owner:", f"? {DOUBLED}\n: 1\nowner:"), ":3: a key must be text"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_said_with_its_line(flags, change, message) -> None:

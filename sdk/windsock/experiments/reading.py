@@ -267,7 +267,10 @@ class _Builder:
     def _mapping(self, node: Any, place: tuple[object, ...]) -> JsonValue:
         result: dict[str, JsonValue] = {}
         for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
+            line = key_node.start_mark.line + 1
+            if key_node.id != "scalar":  # the text of one that names lists again and again never ends
+                raise ConfigurationError(f"{self.path}:{line}: a key must be text")
+            key = str(key_node.value)
             if key in result:
                 raise ConfigurationError(f"{self.path}:{line}: {key!r} is written twice")
             result[key] = self.value(value_node, (*place, key))
