@@ -13,6 +13,7 @@ from windsock.plain_files import leads_out, open_plain, read_plain
 
 ELSEWHERE = {
     "disk.py",  # folders, to lock and to sync them
+    "flagfiles/locking.py",  # a folder, to lock it
     "plain_files.py",
     "providers/document_index.py",  # a folder, to lock it
     "providers/grpc_threads.py",  # the kernel's
