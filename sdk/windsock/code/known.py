@@ -30,13 +30,13 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
+class FoundFeature:
     """The result of `windsock.feature`: evaluated when called."""
 
     flag: str
 
 
-Known: TypeAlias = FoundClass | Holder | Feature
+Known: TypeAlias = FoundClass | Holder | FoundFeature
 """What a name or an attribute means."""
 
 

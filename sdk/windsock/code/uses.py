@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from windsock.code.known import Feature, FoundClass, Holder, Knowledge, Known, module_path
+from windsock.code.known import FoundClass, FoundFeature, Holder, Knowledge, Known, module_path
 from windsock.code.names import INNER, NameScope, dotted
 from windsock.code.search import Parsed, Search
 from windsock.code.sources import UnfitError, expression
@@ -240,7 +240,7 @@ class _Uses(_Visitor):
                 self._read_in(action, declared)
         elif "builtins.getattr" in names and len(given) > 1 and first is not None:
             self._read(first, _text(given[1]) or "", node)
-        elif isinstance(feature := self._known(node.func), Feature):
+        elif isinstance(feature := self._known(node.func), FoundFeature):
             self._note(feature.flag, None, self._parsed.place(node), "call")
 
     def _read(self, value: ast.expr, name: str, node: ast.Attribute | ast.Call) -> None:
@@ -278,7 +278,7 @@ class _Uses(_Visitor):
         if isinstance(node, ast.Call):
             function = node.func
             if self.names(function) & _FEATURE and (given := _arguments(node)) and (key := _text(given[0])):
-                return Feature(key)
+                return FoundFeature(key)
             viewed = isinstance(function, ast.Attribute) and function.attr in _VIEWS
             return self._class(function.value if viewed else function)  # type: ignore[attr-defined]
         return None
