@@ -29,7 +29,7 @@ FLAGS = {
     "flags": {"teacher": {"state": "ENABLED", "variants": {"all": {"top_k": 25}}, "defaultVariant": "all"}},
 }
 
-CEILING = 6_550
+CEILING = 6_560
 """Statements of windsock in a process that has read one value; raise it only for a reason."""
 
 HEAD = """# What a service loads

@@ -75,7 +75,7 @@ def test_a_request_has_the_files_followed(folder, caplog):
 
 
 def test_many_may_try_again_at_once(folder):
-    tried = [threading.Thread(target=print, args=("",)) for _ in range(50)]
+    tried = [threads.BackgroundThread(print, "tried") for _ in range(50)]
     threads.waiting.extend(tried)
     callers = [threading.Thread(target=threads.begin_waiting) for _ in range(20)]
     for each in callers:
@@ -108,10 +108,10 @@ def test_what_never_began_is_stopped_twice_and_survives_a_fork(folder, capfd):
     started(folder)
     with no_threads():
         windsock.stop()
-    thread = threading.Thread(target=print)
+    thread = threads.BackgroundThread(print, "never began")
     threads.waiting.append(thread)
     for _ in range(2):
-        threads.join(thread)
+        thread.join()
     assert threads.waiting == []
     child = os.fork()  # what was stopped is collected late, so the fork still asks it to pause
     if child == 0:

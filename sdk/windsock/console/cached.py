@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock, Thread
+from threading import Lock
 from typing import Final, Generic, TypeVar
 
-from windsock import threads
 from windsock.logs import get_logger
+from windsock.threads import BackgroundThread
 
 logger = get_logger("windsock.console")
 
@@ -54,7 +54,7 @@ class CachedValue(Generic[T]):
         self._computing = Lock()
         self._computed: Computed[T] | None = None
         self._fault: Exception | None = None
-        self._thread: Thread | None = None
+        self._thread: BackgroundThread | None = None
 
     def now(self) -> Computed[T]:
         """The value, computed now if that's cheap or none exists yet; exceptions from `compute` propagate."""
@@ -93,13 +93,13 @@ class CachedValue(Generic[T]):
     def begin(self) -> None:
         """Start computing the value in a thread, unless one is already running."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = Thread(target=self._in_thread, name=f"windsock console: {self._name}", daemon=True)
-            threads.begin(self._thread)
+            self._thread = BackgroundThread(self._in_thread, f"windsock console: {self._name}")
+            self._thread.begin()
 
     def close(self) -> None:
         """Wait for the thread."""
         if self._thread is not None:
-            threads.join(self._thread)
+            self._thread.join()
 
     def _in_thread(self) -> None:
         with self._computing:

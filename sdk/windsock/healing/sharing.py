@@ -1,14 +1,15 @@
 """The thread that shares this process's withdrawals through a board and learns of others' withdrawals."""
 
 import threading
+from functools import partial
 
-from windsock import threads
 from windsock.backoff import Backoff
 from windsock.healing.boards import Board
 from windsock.healing.mirrors import mirror_reports
 from windsock.healing.quarantine import quarantine
 from windsock.logs import get_logger
 from windsock.text import one_line
+from windsock.threads import BackgroundThread
 
 logger = get_logger("windsock.healing")
 
@@ -41,23 +42,21 @@ class Sharing:
         _running = None
         self._stopping.set()
         quarantine.news.set()
-        threads.join(self._thread, deadline)
+        self._thread.join(deadline)
         mirror_reports.latest = ()
 
     def _start(self) -> None:
         global _running  # noqa: PLW0603 - one of them in a process
         _running = self
         self._stopping = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=[self._stopping], name="windsock-quarantine", daemon=True
-        )
-        threads.begin(self._thread)
+        self._thread = BackgroundThread(partial(self._run, self._stopping), "windsock-quarantine")
+        self._thread.begin()
 
     def before_fork(self) -> None:
         """Join the thread, whose locks a child can't use; if it's stuck for a second, it's abandoned."""
         self._stopping.set()
         quarantine.news.set()
-        threads.join(self._thread, 1.0)
+        self._thread.join(1.0)
 
     def after_fork(self, *, in_child: bool) -> None:
         """Resume sharing, unless it was stopped before the fork."""

@@ -3,7 +3,6 @@
 Kept apart from the other providers, which only `windsock.start` loads.
 """
 
-import threading
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -16,9 +15,9 @@ from openfeature.exception import ErrorCode
 from openfeature.provider import AbstractProvider, ProviderStatus
 from openfeature.track import TrackingEventDetails
 
-from windsock import threads
 from windsock.client.internals import status_of
 from windsock.evaluator.outcome import Rule
+from windsock.threads import BackgroundThread
 from windsock.usage.tracking import track_event
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class ServingProvider(AbstractProvider):
         super().__init__()
         self.serving = Serving(source)
         self._starting = False
-        self._teller: threading.Thread | None = None
+        self._teller: BackgroundThread | None = None
 
     def track(
         self,
@@ -92,13 +91,13 @@ class ServingProvider(AbstractProvider):
         """Report existing staleness after OpenFeature's own READY, which would otherwise overwrite it."""
         self._starting = False
         if self.serving.stale and self.ready():
-            self._teller = threading.Thread(target=self._tell, name="windsock-stale", daemon=True)
-            threads.begin(self._teller)
+            self._teller = BackgroundThread(self._tell, "windsock-stale")
+            self._teller.begin()
 
     def _join_teller(self) -> None:
         teller, self._teller = self._teller, None
         if teller is not None:
-            threads.join(teller)
+            teller.join()
 
     def _tell(self) -> None:
         """Emit the event that brings OpenFeature's status up to date; do nothing while starting."""

@@ -21,7 +21,6 @@ from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 
-from windsock import threads
 from windsock.errors import FlagFileError
 from windsock.flag_names import MIRROR_FOLDER, SUFFIXES, is_temporary
 from windsock.flags import Document, FlagSet, merge, reading
@@ -30,6 +29,7 @@ from windsock.plain_files import open_plain
 from windsock.providers import forking, greenlets
 from windsock.providers.base import GRACE_PERIOD
 from windsock.providers.compiled import CompiledProvider
+from windsock.threads import BackgroundThread
 
 if TYPE_CHECKING:
     from windsock.providers.index_stamp import Signature  # its module is loaded for large documents alone
@@ -98,7 +98,7 @@ class FilesProvider(CompiledProvider):
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._starting_or_stopping = threading.Lock()
-        self._watcher: threading.Thread | None = None
+        self._watcher: BackgroundThread | None = None
         self._paused = False
         forking.register(self)
 
@@ -124,7 +124,7 @@ class FilesProvider(CompiledProvider):
             watcher, self._watcher = self._watcher, None
         self._join_teller()
         if watcher is not None:
-            threads.join(watcher)
+            watcher.join()
 
     def reload(self) -> None:
         """Reread every file, and drop files that are gone."""
@@ -236,8 +236,8 @@ class FilesProvider(CompiledProvider):
         with self._starting_or_stopping:
             if self._stop.is_set() or self._watcher is not None:
                 return
-            self._watcher = threading.Thread(target=self._run, name=_THREAD, daemon=True)
-            threads.begin(self._watcher)
+            self._watcher = BackgroundThread(self._run, _THREAD)
+            self._watcher.begin()
 
     def _run(self) -> None:
         if greenlets.threads_are_greenlets():

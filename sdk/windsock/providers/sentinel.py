@@ -8,7 +8,7 @@ down.
 import threading
 from collections.abc import Callable
 
-from windsock import threads
+from windsock.threads import BackgroundThread
 
 Ask = Callable[[], str]
 """Queries the server; returns why it isn't available, or an empty text if it is."""
@@ -30,8 +30,8 @@ class SentinelWatch:
         self._tell = tell
         self._doubted = threading.Event()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="windsock-remote-sentinel", daemon=True)
-        threads.begin(self._thread)
+        self._thread = BackgroundThread(self._run, "windsock-remote-sentinel")
+        self._thread.begin()
 
     def doubt(self) -> None:
         """Trigger a query soon; may be called from any thread, any number of times."""
@@ -41,7 +41,7 @@ class SentinelWatch:
         """Join the thread; the caller must cancel a query in flight."""
         self._stopped = True
         self._doubted.set()
-        threads.join(self._thread)
+        self._thread.join()
 
     def _run(self) -> None:
         attempt = 0

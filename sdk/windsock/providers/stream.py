@@ -18,7 +18,6 @@ from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 
-from windsock import threads
 from windsock.errors import FlagFileError, MissingExtraError
 from windsock.flags import merge, read_document
 from windsock.logs import get_logger
@@ -26,6 +25,7 @@ from windsock.providers import forking
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.offline_copy import OfflineCopy
+from windsock.threads import BackgroundThread
 from windsock.variables import data_folder
 
 try:
@@ -230,8 +230,8 @@ class _Follower:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._connection: SyncConnection | None = None
-        self._thread = threading.Thread(target=self._run, name="windsock-stream", daemon=True)
-        threads.begin(self._thread)
+        self._thread = BackgroundThread(self._run, "windsock-stream")
+        self._thread.begin()
 
     def stop(self) -> None:
         """Close the connection and join the thread."""
@@ -239,7 +239,7 @@ class _Follower:
             self._stop.set()
             if self._connection is not None:
                 self._connection.close()
-        threads.join(self._thread, _JOIN_SECONDS)
+        self._thread.join(_JOIN_SECONDS)
 
     def _run(self) -> None:
         attempt = 0
