@@ -248,6 +248,12 @@ BOMB = (
 )
 
 
+def merges(merge: str, number: int) -> bytes:
+    """Mappings of which each merges others; `{0}` is the number of the one before."""
+    lines = (f"a{each + 1}: &a{each + 1} {{{merge.format(each)}}}\n" for each in range(number))
+    return b"a0: &a0 {x: 1}\n" + "".join(lines).encode()
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -380,8 +386,20 @@ BOMB = (
             "an export of Flagsmith",
         ),
         (b'{"featureFlags": {"a": true}, "featureFlagPayloads": {}}', "an export of PostHog"),
+        (merges("<<: [" + "*a{0}, " * 400 + "]", 150), "more than 100000 values"),
+        (merges("<<: *a{0}, k{0}: 1", 1_000), "more than 100000 values"),
+        (b"b: &b {x: 1}\nc: {<<: [" + b"*b, " * 60_000 + b"*b]}", "more than 100000 values"),
+        (b"b: &b {}\nz: &z [" + b"*b, " * 3_000 + b"*b]\n" + merges("<<: *z", 3_000), "more than 100000 values"),
+        (b"k: !!omap [a: [&a0 [1]" + b"".join(b", &a%d [*a%d, *a%d]" % (n, n - 1, n - 1) for n in range(1, 60)) + b"]]", "k: .*a tuple"),
+        (b"k: 1" + b":59" * 100_000, "c.yaml:1:4: .* more than 1000 characters, which JSON can't hold"),
+        (b"k: 1" + b":59" * 100_000 + b".5", "c.yaml:1:4: .* more than 1000 characters, which JSON can't hold"),
+        (b"? 0x" + b"f" * 100_000 + b"\n: 1", "c.yaml:1:3: .* more than 1000 characters, which JSON can't hold"),
+        (b"k: !!int {=: '1" + b":59" * 100_000 + b"'}", "c.yaml:1:4: .* more than 1000 characters, which JSON can't hold"),
+        (b"k: !!timestamp x", "it is not what its tag says"),
+        (b"k: !!bool x", "it is not what its tag says"),
+        (b"k: !!int ''", "it is not what its tag says"),
     ],
-)
+)  # fmt: skip
 def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
     with at_most(10), pytest.raises(FlagFileError, match=words) as refused:
         read_configuration(data, "c.yaml")

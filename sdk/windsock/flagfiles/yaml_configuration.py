@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from reprlib import Repr
 from typing import Any, Final
 
 from windsock.errors import FlagFileError, MissingExtraError
@@ -17,6 +18,14 @@ MAX_VALUES: Final = 100_000
 """Maximum number of values, with each alias counted wherever it is used."""
 
 MAX_DEPTH: Final = 50
+
+MAX_NUMBER: Final = 1_000
+"""Longest number, in characters; Python takes half a minute for a long one in base 60, such as `1:30:00`."""
+
+_TOO_MANY: Final = f"more than {MAX_VALUES} values once aliases are written out"
+_NUMBERS: Final = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
+_SHOWN: Final = Repr()  # never the whole value: aliases can make it endless
+_SHOWN.maxother = 60
 
 _KINDS: Final = {list: "a list", type(None): "empty", bool: "a value", int: "a number", float: "a number"}
 
@@ -63,7 +72,7 @@ def _loaded(data: bytes, source: str) -> object:
     except ImportError as error:
         raise MissingExtraError("reading a YAML configuration", "yaml") from error
     try:
-        loader = yaml.SafeLoader(data)
+        loader = _bounded(yaml.SafeLoader(data), source)
         node = loader.get_single_node()
         _refuse_twins(node, source)
         return None if node is None else loader.construct_document(node)
@@ -77,6 +86,33 @@ def _loaded(data: bytes, source: str) -> object:
         raise FlagFileError(source, f"nested more than {MAX_DEPTH} deep; flatten it") from None
     except (ValueError, OverflowError, TypeError) as error:  # a date, number or key that Python can't hold
         raise FlagFileError(source, f"a value cannot be read: {error}; quote it") from error
+    except (AttributeError, LookupError):  # PyYAML's for a value that its tag doesn't fit
+        raise FlagFileError(source, "a value cannot be read: it is not what its tag says") from None
+
+
+def _bounded(loader: Any, source: str) -> Any:
+    """Bound what PyYAML merges and how long a number is: a few lines of either could take hours."""
+    flatten, scalar, left = loader.flatten_mapping, loader.construct_scalar, MAX_VALUES
+
+    def flatten_mapping(node: Any) -> None:
+        nonlocal left
+        flatten(node)  # calls this function for each mapping that it merges
+        left -= len(node.value) + 1
+        if left < 0:
+            raise FlagFileError(source, _TOO_MANY)
+
+    def construct_scalar(node: Any) -> Any:
+        text = scalar(node)
+        if node.tag in _NUMBERS and len(text) > MAX_NUMBER:
+            mark = node.start_mark
+            long = f"a number of more than {MAX_NUMBER} characters, which JSON can't hold"
+            raise FlagFileError(
+                source, f"a value cannot be read: {long}; quote it", mark.line + 1, mark.column + 1
+            )
+        return text
+
+    loader.flatten_mapping, loader.construct_scalar = flatten_mapping, construct_scalar
+    return loader
 
 
 def _refuse_twins(root: Any, source: str) -> None:
@@ -111,7 +147,7 @@ class _Checker:
         """Refuse what JSON can't hold and what exceeds the limits."""
         self._count += 1
         if self._count > MAX_VALUES:
-            raise FlagFileError(self._source, f"more than {MAX_VALUES} values once aliases are written out")
+            raise FlagFileError(self._source, _TOO_MANY)
         if depth > MAX_DEPTH:
             where = path[:80]
             raise FlagFileError(self._source, f"{where}…: nested more than {MAX_DEPTH} deep, or in itself")
@@ -143,4 +179,4 @@ def _unfit(value: object) -> str | None:
         except OverflowError:
             fit = False
         return None if fit else "a number that JSON can't hold"
-    return f"{value!r:.60} is a {type(value).__name__}, which JSON can't hold; quote it"
+    return f"{_SHOWN.repr(value):.60} is a {type(value).__name__}, which JSON can't hold; quote it"
