@@ -14,9 +14,14 @@ NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 MASK = "**********"
 """Shown in place of a secret; the same mask as pydantic's."""
 
-# atomic: of a text without spaces only the first `://user:` is tried, or a long one takes minutes
-_IN_URL = re.compile(r"(?<!\S)((?>\S*?://[^\s:/@?#]*:(?!\d{1,5}(?:[/?#]|$))))\S+(?=@)")
-_IN_PAIRS = re.compile(r"((?:password|passwd|pwd)\s*=\s*)('[^']*'|[^\s&;,'\"]+)", re.IGNORECASE)
+# Atomic: of a text without spaces only the first `://user:` is tried, or a long one takes minutes. Digits
+# before a slash are a port, and a message that quotes a long URL may have cut it before its `@`.
+_IN_URL = re.compile(r"(?<!\S)((?>\S*?://[^\s:/]*:(?!\d{1,5}(?:/|$))))(?:\S+(?=@)|\S+(?=\.\.\.|…))")
+_IN_PAIRS = re.compile(
+    r"((?:password|passwd|pwd)\s*=\s*)"
+    r"""(?:'(?:[^'\\]|\\.)*+'?|"(?:[^"\\]|\\.)*+"?|(?:[^\s\\&]|\\.|&(?!\w+=))++)""",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def mask_passwords(text: str) -> str:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel, Field, HttpUrl, PostgresDsn, SecretStr
 from tests.flagfiles import object_flag, profile_flag
 from tests.settings.teacher import Serve, SetEnv
@@ -10,6 +11,7 @@ from tests.settings.teacher import Serve, SetEnv
 import windsock
 from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import Profile
+from windsock.text import mask_passwords
 
 CONFIG = "3f0c2f5e-3a53-4a3f-9d6c-0b6f6f6d0001"
 
@@ -106,3 +108,37 @@ def test_passwords_in_urls_and_connection_strings_are_shown_nowhere(
     assert len(explained.refused) == 2
     assert "sesame" not in str(explained) + repr(explained.to_dict()) + caplog.text + repr(windsock.health())
     assert Infrastructure.live().dsn.endswith("sesame@db.internal/app"), "only what is shown is masked"
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://ann:12#sesame@db/app",
+        "postgresql://ann:12?sesame@db/app",
+        "postgresql://a?nn:sesame@db/app",
+        "postgresql://db/app?user=ann&password=a,b;c'sesame&sslmode=require",
+        "host=db password=a,b;c&d\"e'sesame user=ann",
+        r"host=db password=a\ sesame user=ann",
+        r"host=db password='a\' sesame' user=ann",
+    ],
+)
+def test_each_password_that_libpq_reads_is_masked(dsn: str, serve: Serve) -> None:
+    assert conninfo_to_dict(dsn)["password"].endswith("sesame")
+    serve({"infrastructure": object_flag({"on": {"dsn": dsn}}, "on")})
+    shown = windsock.explain(Infrastructure.live())["dsn"].value
+    assert "sesame" not in shown
+    assert "**********" in shown
+    assert ("sslmode" in dsn, "user=ann" in dsn) == ("sslmode" in shown, "user=ann" in shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("redis://ann@corp:sesame@cache/0", "redis://ann@corp:**********@cache/0"),
+        ("'see redis://ann:sesame...nternal/0' is no", "'see redis://ann:**********...nternal/0' is no"),
+        ("host=db password='open sesame", "host=db password=**********"),
+        ("http://db:8080/@scope or http://db:8080", "http://db:8080/@scope or http://db:8080"),
+    ],
+)
+def test_what_is_masked_of_a_text(text: str, shown: str) -> None:
+    assert mask_passwords(text) == shown
