@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.processor import at_most
 
 from windsock.doctor.checkup import Report, look_at_database, look_at_machine
 
@@ -49,3 +50,15 @@ def test_a_lifespan_of_its_own_starts_nothing(tmp_path: Path, monkeypatch, code:
     report = Report(lambda _: None)
     look_at_machine(report)
     assert [check.ok for check in report.checks if check.name == "started"] == [False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n" * 40_000, "from windsock import " * 10_000, "from windsock.contrib.asgi import (\n" * 4_000],
+    ids=["blank lines", "imports", "brackets"],
+)
+def test_no_python_file_takes_long_to_read(tmp_path: Path, monkeypatch, text: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "service.py").write_text(text)
+    with at_most(5):  # not by reading the rest of the file from each line on
+        look_at_machine(Report(lambda _: None))

@@ -32,10 +32,10 @@ _EXTRAS: Final = {  # extra: a package that is there when it is installed
 }  # fmt: skip
 _DISTRIBUTIONS: Final = ("openfeature-sdk", "pydantic", "pydantic-settings")
 _MOST_FILES: Final = 5_000
-_USES: Final = re.compile(r"^\s*(?:import|from)\s+windsock\b", re.MULTILINE)
+_USES: Final = re.compile(r"^[^\S\n]*(?:import|from)\s+windsock\b", re.MULTILINE)
 _STARTS: Final = re.compile(  # by itself, in an ASGI application's lifespan, or as a Django app
-    r"\bwindsock\.start\(|\bfrom windsock import [^#\n]*\bstart\b"
-    r"|\bfrom windsock\.contrib\.asgi import (?:\([^)#]*|[^\n#(]*)\blifespan\b"
+    r"\bwindsock\.start\(|\bfrom windsock import (?:(?!import )[^#\n])*\bstart\b"
+    r"|\bfrom windsock\.contrib\.asgi import (?:\((?:(?!import )[^)#])*|(?:(?!import )[^\n#(])*)\blifespan\b"
     r"|[\"']windsock\.contrib\.django\b"
 )
 _CLOCK_SECONDS: Final = 2.0
