@@ -104,6 +104,26 @@ def test_a_plan_is_not_applied_through_a_link(tmp_path):
     assert (tmp_path / "elsewhere" / "a.flagd.json").read_text() == "old"
 
 
+def test_a_tag_of_a_branch_s_name_is_not_taken_for_the_branch(tmp_path, git):
+    flags = tmp_path / "flagd" / "a.flagd.json"
+    flags.parent.mkdir()
+    flags.write_text("old")
+    git("add", "-A")
+    git("commit", "-q", "-m", "one")
+    git("tag", "flags")
+    git("checkout", "-q", "-b", "flags")
+    flags.write_text("newer")
+    git("commit", "-q", "-a", "-m", "two")
+    git("checkout", "-q", "--detach")
+    with pytest.raises(PlanError, match="in flags the file is not what it was"):
+        apply_to_branch(plan(("flagd/a.flagd.json", "old", NEW)), "flags", "three", Repository(tmp_path))
+
+
+def test_half_a_surrogate_pair_in_a_plan_is_an_edit_like_any_other():
+    with pytest.raises(PlanError, match="was edited"):
+        load(dump(plan()).replace("nobody", "\\ud800").encode(), "plan.json")
+
+
 def test_a_plan_of_another_version_is_refused():
     written = dump(plan(("a", None, "new")))
     assert load(written.encode(), "plan.json") == plan(("a", None, "new"))

@@ -75,9 +75,10 @@ def apply_to_branch(
         ConfigurationError: Git refuses a branch of that name.
     """
     _check(plan, flags)
-    at = branch if repository.has_branch(branch) else "HEAD"
+    exists = repository.has_branch(branch)
+    at = f"refs/heads/{branch}" if exists else "HEAD"  # a tag may have the branch's name
     there = {step.path: repository.content(at, step.path) for step in plan.steps}
-    steps = _to_do(plan, there, at)
+    steps = _to_do(plan, there, branch if exists else at)
     if not steps:
         return None
     contents = {step.path: None if step.after is None else step.after.encode() for step in steps}

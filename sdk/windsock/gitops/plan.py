@@ -286,7 +286,7 @@ def _findings(impact: Impact, limits: Limits) -> list[str]:
 
 def _digest(content: Mapping[str, object]) -> str:
     written = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(written.encode()).hexdigest()
+    return hashlib.sha256(written.encode(errors="surrogatepass")).hexdigest()
 
 
 def _step(data: Mapping[str, Any]) -> PlanStep:
