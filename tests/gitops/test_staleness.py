@@ -119,6 +119,30 @@ LAYOUTS = {
     "a package called build": {"build/__init__.py": "", "build/m.py": "def f(t):\n return t.alpha"},
     "a notebook": {"n.ipynb": json.dumps({"cells": [{"cell_type": "code", "source": [LIVE, 'getattr(Teacher.live(), "alpha")']}]})},
     "a template": {"m.py": LIVE + "render('a.html', t=Teacher.live())", "templates/a.html": "{{ t.alpha }}"},
+    "an object of another module that is dumped": {"app/i.py": LIVE + "tutor = Teacher.live()", "m.py": "from app.i import tutor\nprint(tutor.model_dump())"},
+    "an attribute that is dumped": {"app/i.py": LIVE + "class A:\n def __init__(self):\n  self.tutor = Teacher.live()", "m.py": "def f(a):\n return vars(a.tutor)"},
+    "a field of a model that is dumped": {"app/i.py": LIVE + "class Answer(BaseModel):\n t: Teacher", "m.py": "from app.i import Answer\n@app.get('/')\ndef f() -> Answer:\n return g()"},
+    "an heir that is dumped": {"app/i.py": LIVE + "class Tutor(Teacher):\n more: int = 1", "m.py": "from app.i import Tutor\nTutor.live().model_dump()"},
+    "a sum of names": {"m.py": LIVE + "getattr(Teacher.live(), 'al' + rest)"},
+    "a name that is formatted": {"m.py": LIVE + "getattr(Teacher.live(), 'al{}'.format(rest))"},
+    "a name that is joined": {"m.py": LIVE + "getattr(Teacher.live(), '_'.join(names))"},
+    "a name that is asked for deep within": {"m.py": LIVE + "getattr(Teacher.for_user(user(of(it))), name)"},
+    "a getattr that is passed on": {"m.py": LIVE + "functools.reduce(getattr, path.split('.'), Teacher.live())"},
+    "an attrgetter of a sum": {"m.py": LIVE + "attrgetter('al' + rest)(Teacher.live())"},
+    "a TypeAdapter": {"m.py": LIVE + "TypeAdapter(Teacher).dump_python(Teacher.live())"},
+    "pydantic_core": {"m.py": LIVE + "to_jsonable_python(Teacher.live())"},
+    "a loop in parentheses": {"m.py": LIVE + "for (name, value) in Teacher.for_user(user(it)):\n print(name, value)"},
+    "a loop with a condition": {"m.py": LIVE + "t = Teacher.live()\n{name: value for name, value in t if value}"},
+    "the answer of a route without a type": {"m.py": LIVE + "@app.get('/')\ndef f():\n return {'settings': Teacher.live()}"},
+    "the answer of a route that asks for its user": {"m.py": LIVE + "@app.get('/')\ndef f(r):\n return Teacher.for_user(user(of(r)), at=now())"},
+    "the answer of a route over lines": {"m.py": LIVE + "@app.get('/')\ndef f(r):\n return Teacher.for_user(\n  user(r),\n )"},
+    "the answer of a route that calls the class": {"m.py": LIVE + "@app.get('/')\ndef f():\n return Teacher()"},
+    "the answer of a route that is added": {"m.py": LIVE + "def f() -> dict[str, Teacher]: return g()\nrouter.add_api_route('/', f)"},
+    "the answer of a route with a bare name": {"m.py": LIVE + "@get('/')\ndef f() -> Teacher:\n return g()"},
+    "the answer of a route with an alias": {"m.py": "from app.settings import Teacher as T\n@app.get('/')\ndef f() -> T:\n return g()"},
+    "what a route depends on": {"m.py": LIVE + "@app.get('/')\ndef f(t: Annotated[Teacher, Depends(g)]):\n return t"},
+    "a script of uv": {"bin/run": "#!/usr/bin/env -S uv run --script\nprint(given.alpha)"},
+    "a package called venv": {"venv/__init__.py": "", "venv/m.py": "def f(t):\n return t.alpha"},
     "a script": {"bin/run": "#!/usr/bin/env python3\n" + LIVE + "print(Teacher.live().alpha)"},
 }  # fmt: skip
 
@@ -150,10 +174,28 @@ def test_a_field_that_is_only_declared_validated_or_set_is_listed(tmp_path):
     }  # fmt: skip
 
 
+def test_a_field_beside_a_route_or_a_getattr_that_names_others_is_listed(tmp_path):
+    route = (
+        LIVE + "@app.get('/')\ndef f() -> str:\n return ask(Teacher.live().zeta)\ngetattr(x, 'zeta', None)\n"
+    )
+    found = {message for _, message in listed(tmp_path, {"app/settings.py": SETTINGS, "m.py": route})}
+    assert [message.split()[3] for message in found] == ["Teacher.alpha;"]
+
+
 def test_a_flag_whose_key_is_written_somewhere_or_is_a_class_s_is_not_listed(tmp_path):
-    code = "KEY = 'by_name'\nasked(KEY)\n" + LIVE + "class TutorSettings(Teacher):\n more: int = 1\n"
+    code = (
+        "KEYS = 'by_name', 'team:a/b'\nasked(KEYS)\n"
+        + LIVE
+        + "class TutorSettings(Teacher):\n more: int = 1\n"
+    )
     found = listed(
-        tmp_path, {"app/settings.py": SETTINGS, "m.py": code}, "by_name", "tutor", "tutor.profile", "gone"
+        tmp_path,
+        {"app/settings.py": SETTINGS, "m.py": code},
+        "by_name",
+        "team:a/b",
+        "tutor",
+        "tutor.profile",
+        "gone",
     )
     assert {key for key, message in found if "no Python file" in message} == {"gone"}
 
@@ -161,7 +203,7 @@ def test_a_flag_whose_key_is_written_somewhere_or_is_a_class_s_is_not_listed(tmp
 @pytest.mark.parametrize(
     "text",
     ["getattr(" * 120_000, "getattr(" + "a" * 1_000_000, "\n" * 1_000_000, "@" + "a." * 500_000, "'" * 1_000_000, "dict( " * 160_000,
-     "for a, b in c(" * 70_000, "x" * 1_000_000, "." + " " * 1_000_000, "validator(" * 100_000, "response_model=" * 60_000, " " * 1_000_000],
+     "for a, b in c(" * 70_000, "x" * 1_000_000, "." + " " * 1_000_000, "validator(" * 100_000, "response_model=" * 60_000, "return T.live(" * 70_000, "return " + "T.live(" * 140_000, " " * 1_000_000],
     ids=lambda text: repr(text[:14]),
 )  # fmt: skip
 def test_a_hostile_text_is_looked_through_in_time(tmp_path, text):

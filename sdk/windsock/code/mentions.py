@@ -6,6 +6,7 @@ notebooks. So a field is called unused only if nothing mentions it.
 
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,17 +16,20 @@ from windsock.code.sources import MAX_OTHER_BYTES, UnfitError, bytes_of, other_f
 from windsock.flag_names import default_flag
 
 _ATTRIBUTE: Final = re.compile(r"\.\s*([^\W\d]\w*)")
-_QUOTED: Final = re.compile(r"""["']([\w.-]+)\\?["'](\s*:)?""")
+_QUOTED: Final = re.compile(r"""["']([^"'\s\\]+)\\?["'](\s*:)?""")
 _WORD: Final = re.compile(r"\w+")
 _CLASS: Final = re.compile(r"class\s+(\w+)")
 _PATTERNS: Final = re.compile(r"^[ \t]*case\b", re.MULTILINE)
 _KEYWORD: Final = re.compile(r"\b(\w+)\s*=(?!=)")
 _ABOUT_ONE: Final = re.compile(r"(?:field_validator|field_serializer|validator)\([^()]*\)")
-_ATTR_ARGUMENTS: Final = r"""\(\s*[^,()]{0,99}(?:\([^()]{0,99}\))?[^,()]{0,99},\s*(?!["'\s])"""
+_COMPUTED: Final = r"""\b(?!\([^,()]{0,99}(?:\([^()]{0,99}\))?[^,()]{0,99},\s*+["']\w+["']\s*+[,)])"""
+"""After ``getattr``: anything but a call whose second argument is a plain text."""
 _WHOLE: Final = tuple(
     re.compile(pattern)  # each begins with a literal, for which `re` searches many times as fast
     for pattern in (
         r"model_(?:dump|dump_json|fields|computed_fields|fields_set)\b",
+        r"dump_(?:python|json)\(",
+        r"to_json(?:able_python)?\(",
         r"__(?:dict|fields|iter)__",
         r"\.dict\(",
         r"vars\(",
@@ -33,17 +37,25 @@ _WHOLE: Final = tuple(
         r"astuple\(",
         r"jsonable_encoder\(",
         r"dict\((?<!\wdict\()\s*[^\W\d]",
-        "hasattr" + _ATTR_ARGUMENTS,
-        "getattr" + _ATTR_ARGUMENTS,
-        r"""attrgetter\(\s*(?!["'\s])""",
-        r"for\s+\w+\s*,\s*\w+\s+in\s+(?!enumerate\b|zip\b)[\w.]+(?:\([^()]*\))?\s*[:)\]}]",
+        "hasattr" + _COMPUTED,
+        "getattr" + _COMPUTED,
+        r"""attrgetter\((?!\s*+["'][\w.]+["']\s*+[,)])""",
+        r"for\s+\(?\w+\s*,\s*\w+\)?\s+in\s+(?!enumerate\b|zip\b)[\w.]+(?:\(|\s*[:)\]}]|\s+if\b)",
     )
 )
 """What reads all fields of an object, or one whose name is not written there."""
 
-_ROUTES: Final = re.compile(r"^[ \t]*@\w+(?:\.\w+)*\.(?:get|post|put|patch|delete|api_route)\(", re.MULTILINE)
-_ANSWER: Final = re.compile(r"(?:->|\bresponse_model\s*=)([^:,)\n]{1,200})")
-"""The type of a web framework's answer, which it writes with all fields."""
+_ROUTES: Final = re.compile(
+    r"^[ \t]*@(?:\w+\.)*(?:get|post|put|patch|delete|api_route)\(|\.add_api_route\(", re.MULTILINE
+)
+_ANSWER: Final = re.compile(r"(?:->|\bresponse_model\s*=|\breturn\b)([^\n]{1,200})")
+"""A web framework's answer or its type: it is written with all fields."""
+
+_ARGUMENTS: Final = r"\((?:[^()]|\((?:[^()]|\([^()]*+\))*+\))*+(?:\)|$)"
+_OBJECT: Final = re.compile(rf"\b(\w++)(?:(?:\.(?:live|a?for_user))?{_ARGUMENTS})?(?!\s*[.\w(])")
+"""A name, perhaps called for a view, of which no attribute is read."""
+
+_AS: Final = re.compile(r"\b(\w+) as (\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +65,17 @@ class Mentions:
     Attributes:
         fields: Names that are read as attributes, or written as text other than a dictionary's key.
         flags: Texts that may be a flag's key, and the flags of classes.
-        whole: Words of the files in which something may read all fields of an object: its class's name is
-            probably one of them.
+        whole: Words of the files in which something may read all fields of an object: its name, or its
+            class's, is probably one of them.
     """
 
     fields: set[str] = field(default_factory=set)
     flags: set[str] = field(default_factory=set)
     whole: set[str] = field(default_factory=set)
 
-    def reads(self, class_name: str, name: str) -> bool:
-        """Whether something may read a field of a class."""
-        return name in self.fields or class_name in self.whole
+    def reads(self, holders: AbstractSet[str], name: str) -> bool:
+        """Whether something may read a field of a class: `holders` are names of the class and its views."""
+        return name in self.fields or not self.whole.isdisjoint(holders)
 
 
 def mentioned(paths: Sequence[Path], unread: list[str]) -> Mentions:
@@ -107,4 +119,5 @@ def _look_through(text: str, mentions: Mentions) -> None:
     if any(pattern.search(text) for pattern in _WHOLE):
         mentions.whole.update(_WORD.findall(text))
     if _ROUTES.search(text):
-        mentions.whole.update(word for answer in _ANSWER.findall(text) for word in _WORD.findall(answer))
+        answers = {name for answer in _ANSWER.findall(text) for name in _OBJECT.findall(answer)}
+        mentions.whole.update(answers, (name for name, alias in _AS.findall(text) if alias in answers))

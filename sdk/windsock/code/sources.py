@@ -24,13 +24,13 @@ MAX_DEPTH: Final = 100
 MAX_EXPRESSION: Final = 500
 """Longest expression that is read in a string."""
 
-_SKIPPED: Final = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
-_BUILT: Final = frozenset({"build", "dist"})
-"""Folders of built packages, unless they are packages themselves."""
+_SKIPPED: Final = frozenset({".git", ".venv", "node_modules", "__pycache__", ".tox"})
+_BUILT: Final = frozenset({"build", "dist", "venv"})
+"""Folders of built or installed packages, unless they are packages themselves."""
 
 _PYTHON: Final = ".py"
 _OTHERS: Final = (".ipynb", ".pyw", ".pyx", ".html", ".htm", ".jinja", ".jinja2", ".j2", ".mako", ".tmpl")
-_SHEBANG: Final = re.compile(rb"#![^\n]*python")
+_SHEBANG: Final = re.compile(rb"#![^\n]*(?:python|pypy|\buv run\b)")
 
 
 class UnfitError(Exception):

@@ -65,8 +65,9 @@ def stale(flags: Mapping[str, Flag], code: "Code", mentions: "Mentions", today: 
             yield _of(flag, Why.UNOWNED, "it has no owner; set its metadata `owner`")
     read = {(use.flag, use.field) for use in code.uses if use.kind == "read"}
     for declared in code.classes:
+        holders = {declared.name, *code.holders.get(declared.name, ())}
         for name in declared.fields:
-            if (declared.flag, name) not in read and not mentions.reads(declared.name, name):
+            if (declared.flag, name) not in read and not mentions.reads(holders, name):
                 message = f"no code reads {declared.name}.{name}; remove the field"
                 yield Removable(declared.flag, Why.UNUSED_FIELD, declared.path, declared.line, message)
 

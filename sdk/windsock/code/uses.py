@@ -65,6 +65,13 @@ class Code:
     uses: list[Reference] = field(default_factory=list)
     classes: list[FoundClass] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    holders: dict[str, set[str]] = field(default_factory=dict)
+    """By a settings class's name, the names of what holds its views, and of classes that inherit it."""
+
+    def add_holder(self, name: str, known: object) -> None:
+        """Remember a name, if what it holds is a settings class's."""
+        if isinstance(known, FoundClass):
+            self.holders.setdefault(known.name, set()).add(name)
 
     def uses_of(self, key: str | None) -> list[Reference]:
         """The uses of a flag, or of ``flag.field``; all uses for None."""
@@ -95,6 +102,10 @@ def scan(paths: Sequence[Path]) -> Code:
         if not fresh and knowledge.size == known:
             break
     code.uses += found.uses
+    for name, holder in knowledge.classes.items():
+        for member in holder.members.values() if isinstance(holder, Holder) else ():
+            found.add_holder(name, member)
+    code.holders = found.holders
     code.uses.sort(key=lambda use: (use.flag, use.path, use.line, use.column))
     return code
 
@@ -176,6 +187,8 @@ class _Uses(_Visitor):
     def enter_scope(self, node: ast.AST) -> None:
         self._answers.clear()
         if isinstance(node, ast.ClassDef):
+            for base in node.bases:
+                self._code.add_holder(node.name, self._class(base))
             self._inside.append(self._classes.setdefault(node.name, Holder()))
             self._scopes.append({})
             return
@@ -186,6 +199,7 @@ class _Uses(_Visitor):
             for each in parameters:
                 if each.annotation is not None and (known := self._annotated(each.annotation)) is not None:
                     held[each.arg] = known
+                    self._code.add_holder(each.arg, known)
             if parameters and owner is not None and not _is_validator(node):
                 held.setdefault(parameters[0].arg, owner)
         self._inside.append(None)
@@ -221,6 +235,7 @@ class _Uses(_Visitor):
             owner = self._inside[-1]
         elif isinstance(target, ast.Attribute):
             owner, name = self._known(target.value), target.attr
+        self._code.add_holder(name, known)
         if isinstance(owner, Holder) and known is not None:
             owner.members[name] = known
         if isinstance(target, ast.Name) and len(self._scopes) == 1 and known is not None:
