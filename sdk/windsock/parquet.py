@@ -22,11 +22,30 @@ _BOOLEANS: Final = frozenset({1, 2})
 _LENGTHS: Final = {1: 0, 2: 0, 3: 1, 7: 8}
 _VARINTS: Final = frozenset({4, 5, 6})
 _BINARY, _LIST, _SET, _STRUCT = 8, 9, 10, 12
+_I32, _I64 = 5, 6
 _LONG: Final = 15
 """What begins a list of more elements than its first byte can say."""
 
 _SCHEMA, _NUM_CHILDREN = 2, 5
 """Fields of FileMetaData and of SchemaElement, in Parquet's `parquet.thrift`."""
+
+_LISTS: Final = {
+    (2,): _STRUCT,  # schema
+    (4,): _STRUCT,  # row groups
+    (4, 1): _STRUCT,  # their columns
+    (4, 1, 3, 2): _I32,  # encodings
+    (4, 1, 3, 3): _BINARY,  # path in the schema
+    (4, 1, 3, 8): _STRUCT,  # key and value
+    (4, 1, 3, 13): _STRUCT,  # encoding stats
+    (4, 1, 3, 16, 2): _I64,  # histograms of levels
+    (4, 1, 3, 16, 3): _I64,
+    (4, 1, 3, 17, 2): _I32,  # geospatial types
+    (4, 1, 8, 2, 1): _BINARY,  # path in the schema of an encrypted column
+    (4, 4): _STRUCT,  # sorting columns
+    (5,): _STRUCT,  # key and value
+    (7,): _STRUCT,  # column orders
+}
+"""The elements of a footer's lists, by the fields around each: DuckDB reads these, whatever the list says."""
 
 
 def check_columns(path: Path) -> None:
@@ -72,11 +91,11 @@ class _Thrift:
     def check_schema(self) -> None:
         """Refuse a schema that is too wide or too deep."""
         for field, kind in self._fields():
-            if field != _SCHEMA:
-                self._skip(kind)
+            if (field, kind) != (_SCHEMA, _LIST):
+                self._skip(kind, (field,))
                 continue
             inside: list[int] = []  # columns still to come, of each group around the next one
-            for number in range(self._list()[0]):
+            for number in range(self._list((field,))[0]):
                 children = self._column()
                 if number >= COLUMNS:
                     raise ValueError(f"more than {COLUMNS:,} columns")
@@ -92,27 +111,28 @@ class _Thrift:
     def _column(self) -> int:
         children = 0
         for field, kind in self._fields():
-            if field == _NUM_CHILDREN:
-                children = self._varint() // 2  # zigzag; a negative one is DuckDB's to refuse
+            if (field, kind) == (_NUM_CHILDREN, _I32):
+                children = self._number()  # a negative one is DuckDB's to refuse
             else:
-                self._skip(kind)
+                self._skip(kind, (_SCHEMA, field))
         return children
 
     def _fields(self) -> Iterator[tuple[int, int]]:
         field = 0
         while head := self._byte():
-            field = field + (head >> 4) if head >> 4 else self._varint() // 2
-            yield field & 0xFFFF, head & 0x0F
+            field = (field + (head >> 4) if head >> 4 else self._number()) & 0xFFFF
+            yield field, head & 0x0F
 
-    def _list(self) -> tuple[int, int]:
+    def _list(self, place: tuple[int, ...]) -> tuple[int, int]:
         """How many elements a list or set has, and their type; each takes a byte or more."""
         head = self._byte()
         number = head >> 4 if head >> 4 < _LONG else self._varint()
-        if number > len(self._bytes) - self._at:
+        below = head & 0x0F
+        if number > len(self._bytes) - self._at or (number and below != _LISTS.get(place, below)):
             raise IndexError
-        return number, head & 0x0F
+        return number, below
 
-    def _skip(self, kind: int) -> None:
+    def _skip(self, kind: int, place: tuple[int, ...]) -> None:
         if kind in _VARINTS:
             self._varint()
         elif kind in _LENGTHS:
@@ -121,20 +141,24 @@ class _Thrift:
             length = self._varint()
             self._at += length
         elif kind in {_LIST, _SET}:
-            number, below = self._list()
+            number, below = self._list(place)
             for _ in range(number):
-                self._skip_element(below)
+                self._skip_element(below, place)
         elif kind == _STRUCT:
-            for _, below in self._fields():
-                self._skip(below)
+            for field, below in self._fields():
+                self._skip(below, (*place, field))
         else:  # a map, of which Parquet has none, or nothing
             raise IndexError
 
-    def _skip_element(self, kind: int) -> None:
+    def _skip_element(self, kind: int, place: tuple[int, ...]) -> None:
         if kind in _BOOLEANS:  # in a list its value follows, in a field its type is its value
             self._at += 1
         else:
-            self._skip(kind)
+            self._skip(kind, place)
+
+    def _number(self) -> int:
+        value = self._varint()
+        return value >> 1 ^ -(value & 1)  # zigzag
 
     def _varint(self) -> int:
         value = 0

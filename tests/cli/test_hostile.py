@@ -305,17 +305,32 @@ def group(name: bytes, children: int) -> bytes:
     return column(name, b"\x15", bytes([2 * children]))
 
 
+def varint(number: int) -> bytes:
+    return bytes(number >> shift & 0x7F | 0x80 for shift in (0, 7, 14)) + bytes([number >> 21])
+
+
+def listed(columns: int, schema: bytes) -> bytes:
+    return b"\xfc" + varint(columns) + schema
+
+
+def footed(fields: bytes) -> bytes:
+    """A Parquet file that is only a footer."""
+    return b"PAR1" + fields + b"\0" + (len(fields) + 1).to_bytes(4, "little") + b"PAR1"
+
+
+NO_ROWS = b"\x16\0\x19\x0c"
+
+
 def parquet(columns: int, schema: bytes) -> bytes:
-    """A Parquet file without rows."""
-    number = b"".join(bytes([columns >> shift & 0x7F | 0x80]) for shift in (0, 7, 14)) + bytes(
-        [columns >> 21]
-    )
-    footer = b"\x15\x02\x19\xfc" + number + schema + b"\x16\0\x19\x0c\0"
-    return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+    return footed(b"\x15\x02\x19" + listed(columns, schema) + NO_ROWS)
 
 
 ID = b"\x15\x0c\x25\0\x18\x02id\0"
 LEAF = b"\x15\x02\x25\0\x18\x01l\0"
+SHALLOW = b"\x15\x02\x19\x2c" + group(b"s", 1) + ID
+DEEP = listed(20_003, group(b"s", 2) + ID + group(b"g", 1) * 20_000 + LEAF) + NO_ROWS
+AGAIN = b"\x09\x04" + DEEP  # a second schema, which is the one that DuckDB reads
+UNION = b"x" * 2**14 + b"\0"
 PARQUET = {
     "groups 20,000 deep.parquet": parquet(20_003, group(b"s", 2) + ID + group(b"g", 1) * 20_000 + LEAF),
     "lists 1,000 deep after others.parquet": parquet(
@@ -324,6 +339,14 @@ PARQUET = {
     "50,000 columns.parquet": parquet(50_002, column(b"s", b"\x15\xa2\x8d\x06") + ID + LEAF * 50_000),
     "a column whose values have any depth.parquet": parquet(
         5, group(b"s", 2) + ID + column(b"v", b"\x15\x04", b"\x5c\x0c\x01\x10\0\0") + LEAF * 2
+    ),
+    "a second schema whose number is negative.parquet": footed(SHALLOW + b"\x09\xfb\xff\x07" + DEEP),
+    "a schema after a text in its place.parquet": footed(
+        b"\x15\x02\x18\x0c\x78" + varint(7 + len(AGAIN)) + b"x" * 7 + AGAIN
+    ),
+    "a second schema in what a list says is text.parquet": footed(
+        SHALLOW + b"\x59\x18\xb8\x80\x80\x01" + UNION + AGAIN + b"\x08\xc6\x01"
+        + varint(left := 2**21 + 0x38 - len(UNION) - len(AGAIN) - 7) + b"x" * left
     ),
     "more columns than bytes.parquet": parquet(2**27, group(b"s", 1) + ID),
     "an endless footer.parquet": b"PAR1" + b"\x19" * 500_000 + (500_000).to_bytes(4, "little") + b"PAR1",
