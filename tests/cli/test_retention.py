@@ -304,7 +304,8 @@ def test_what_a_service_writes_of_a_person_is_found_in_no_table_afterwards(run, 
             use = Use("teacher", "base", None, None, "STATIC", "test", who, {}, exposed_to=arm)
             pending = Pending(uuid.uuid4(), NEW, use, Measured(request_id))
             shown = pending._replace(use=use._replace(exposed_to=by_request))
-            sink.write([clean(pending, secret)])
+            live = pending._replace(id=uuid.uuid4(), use=use._replace(user_id=None, exposed_to=None))
+            sink.write([clean(each, secret) for each in (pending, live)])
             sink.write_exposures([clean_exposure(each, secret) for each in (pending, shown)])
             events = [Event(uuid.uuid4(), "liked", 1.0, NEW, "test", who),
                       Event(uuid.uuid4(), "rated", 1.0, NEW, "test", request_id=request_id),
@@ -313,6 +314,7 @@ def test_what_a_service_writes_of_a_person_is_found_in_no_table_afterwards(run, 
             fault = Fault("teacher", "base", "tone", "f", None, "unknown tone", request_id)
             board.exchange(Outbox(faults=(fault,)))
     one, units = rows(tables, "usage_logs", "user_id"), rows(tables, "windsock.exposures", "unit")
+    assert one.count("None") == 2, "of each request, what it read for nobody"
     assert len(set(one) & set(units)) == 2, "a user has one id everywhere, so that rows join"
     run("forget", user, **({} if key is None else {"WINDSOCK_USER_ID_KEY": key}))
     left = {stored for stored in one if mentioning(tables, stored)}
@@ -349,8 +351,11 @@ def test_a_request_that_has_another_users_id_takes_nothing_of_theirs_with_it(run
         request(tables, user, NEW, request_id)
     for unit in ("bob", "mallory", "m-1", "b-1"):
         exposure(tables, "open", unit, NEW)
+    for request_id in ("m-1", "b-1"):
+        request(tables, None, OLD, request_id)
     run("forget", "mallory")
     assert rows(tables, "windsock.exposures", "unit") == ["b-1", "bob"]
+    assert rows(tables, "usage_logs", "request_id") == ["b-1", "b-1", "m-1"]
 
 
 @pytest.fixture

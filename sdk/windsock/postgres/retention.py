@@ -43,6 +43,7 @@ FORGOTTEN = MappingProxyType(
         "request_exposures": "windsock.exposures (of requests)",
         "exposures": "windsock.exposures",
         "request_events": "windsock.metric_events (of requests)",
+        "request_usage": "public.usage_logs (of requests)",
         "usage": "public.usage_logs",
         "events": "windsock.metric_events",
         "arms": "windsock.experiment_assignments",

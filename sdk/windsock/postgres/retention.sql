@@ -124,6 +124,12 @@ delete from windsock.exposures where unit = any(%(names)s);
 delete from windsock.metric_events where user_id is null and unit is null and request_id in (
     select request_id from public.usage_logs where user_id = any(%(names)s));
 
+-- name: forget_request_usage
+-- What the user's requests read for nobody. All rows of a request have its time: another request may have its id.
+delete from public.usage_logs u using public.usage_logs mine
+where mine.user_id = any(%(names)s) and u.user_id is null
+    and u.requested_at = mine.requested_at and u.request_id = mine.request_id;
+
 -- name: forget_usage
 -- Requests.
 delete from public.usage_logs where user_id = any(%(names)s);
