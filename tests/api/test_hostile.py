@@ -19,6 +19,7 @@ from windsock.api.checking import Mistake, parse
 from windsock.api.rates import BURST_SECONDS, Rates
 from windsock.flagfiles import locking
 from windsock.nested import nest
+from windsock.postgres.queries import load_queries
 
 
 def test_a_body_of_repeated_keys_is_refused_quickly():
@@ -146,6 +147,9 @@ def test_a_token_that_is_not_text_is_refused(client):
 
 def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connection, database, monkeypatch):
     monkeypatch.setattr(door, "_PATIENCE_SECONDS", 60.0)  # all of them wait for the table here
+    monkeypatch.setattr(door, "_DATABASE_SECONDS", 60.0)
+    patient = {"patience": "set local statement_timeout = '60 s'"}
+    monkeypatch.setattr("windsock.api.tokens._queries", load_queries("windsock.api", "queries.sql") | patient)
     app.add_api_route("/health", lambda: "well")
     with psycopg.connect(database) as locking:
         locking.execute("lock table windsock.api_tokens in access exclusive mode")
