@@ -11,6 +11,7 @@ from tests.healing.teachers import CONFIG, TYPO
 from windsock.healing import postgres_board
 from windsock.healing.postgres_board import PostgresBoard, _queries
 from windsock.healing.quarantine import Fault, Outbox, Withdrawal
+from windsock.postgres.migrations import migrate, read_migrations
 from windsock.settings.place import fingerprint
 
 KEY = ("teacher.profile", CONFIG, "reasoning_model", fingerprint(TYPO), json.dumps(TYPO))
@@ -30,6 +31,19 @@ def board(database):
 def test_text_that_the_database_cannot_hold_stops_nothing(board, text):
     faults = [Fault(*KEY, f"404 {text}", f"{text}{number}") for number in range(5)]
     assert [each.key for each in board.exchange(Outbox(faults=tuple(faults)))] == [WITHDRAWN.key]
+
+
+def test_a_database_without_an_encoding_cuts_no_text_within_a_character(database_encoded_in):
+    """Nobody could read such a text, so one long message would end the sharing of everything else."""
+    url = database_encoded_in("SQL_ASCII")
+    with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
+        migrate(connection, read_migrations())
+    with contextlib.closing(PostgresBoard(url)) as board:
+        for long in ("x" + "é" * 3_000, "é" * 3_000):  # of which one is cut at an odd byte
+            other = Withdrawal(*KEY[:2], long[:2], *KEY[3:], long)
+            faults = [Fault(*KEY, long, str(number)) for number in range(5)]
+            found = board.exchange(Outbox(faults=tuple(faults), withdrawn=(other,)))
+            assert {each.key for each in found} >= {WITHDRAWN.key, other.key}
 
 
 def test_an_entry_that_the_table_refuses_stops_no_other(board, database, caplog):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 logger = get_logger("windsock.healing")
 
 _UNDEFINED_TABLE = "42P01"  # PostgreSQL's error codes, appendix A of its manual
-_LIMITS = {"request_id": 1_000, "error": 5_000, "reason": 5_000}  # bytes; the tables allow at least that much
+# Bytes; the tables allow more. A database whose encoding is SQL_ASCII would cut within a character.
+_LIMITS = {"request_id": 1_000, "error": 5_000, "reason": 5_000}
 _MAX_VALUE = 300_000
 
 _queries = load_queries("windsock.healing", "queries.sql")

@@ -10,14 +10,14 @@ select pg_catalog.set_config('statement_timeout', '10s', true),
 -- One fault; a repeated report changes nothing.
 insert into windsock.faults (id, flag, variant, field, fingerprint, value, error, request_id)
 values (%(id)s, %(flag)s, %(variant)s, %(field)s, %(fingerprint)s, %(value)s,
-        pg_catalog.left(%(error)s, 2000), %(request_id)s)
+        %(error)s, %(request_id)s)
 on conflict (id) do nothing;
 
 -- name: withdraw
 -- One value that a process has withdrawn. One that is in force stays as it is.
 insert into windsock.withdrawals as w (flag, variant, field, fingerprint, value, reason, expires_at)
 values (%(flag)s, %(variant)s, %(field)s, %(fingerprint)s, %(value)s,
-        pg_catalog.left(%(reason)s, 2000), pg_catalog.now() + %(left)s::float8 * interval '1 second')
+        %(reason)s, pg_catalog.now() + %(left)s::float8 * interval '1 second')
 on conflict (flag, variant, field, fingerprint) do update
 set reason = excluded.reason, withdrawn_at = pg_catalog.now(), expires_at = excluded.expires_at, lifted_at = null
 where w.lifted_at is not null or w.expires_at <= pg_catalog.now();
@@ -26,9 +26,9 @@ where w.lifted_at is not null or w.expires_at <= pg_catalog.now();
 -- What failed in enough requests of all processes together, since it was last withdrawn or lifted.
 insert into windsock.withdrawals as w (flag, variant, field, fingerprint, value, reason, expires_at)
 select f.flag, f.variant, f.field, f.fingerprint, pg_catalog.max(f.value),
-       pg_catalog.left(pg_catalog.format(
+       pg_catalog.format(
            'failed in %%s requests: %%s', pg_catalog.count(distinct f.request_id), pg_catalog.max(f.error)
-       ), 2000),
+       ),
        pg_catalog.now() + %(expiry)s::float8 * interval '1 second'
 from windsock.faults f
 left join windsock.withdrawals old using (flag, variant, field, fingerprint)
