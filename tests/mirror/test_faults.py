@@ -204,12 +204,17 @@ def test_row_level_security_that_is_switched_on_is_an_alarm_and_hides_nothing(
     world.execute(f"grant select on all tables in schema windsock to {role}")
     world.user(world.seed)
     mirror = serve(world, url=f"{world.url}&user={role}", poll_seconds=0.1)
+    off = world.configuration("off", {"temperature": 0.5})
+    bob = world.user(off)
+    eventually(lambda: bob in world.served())
     with world.serving():
         world.execute("alter table profiles enable row level security")
         world.user(world.seed)
         eventually(messages)
         failures = mirror.status.failures
         eventually(lambda: mirror.status.failures > failures)
+    world.execute("update app_configurations set is_active = false where id = %s", off)
+    eventually(lambda: bob not in world.served())  # whatever else is stopped
     world.execute("alter table profiles disable row level security")
     recovered(world, 'row-level security policy for table "profiles"')
 

@@ -56,6 +56,15 @@ def test_a_folder_that_is_gone_is_not_ready(world, watching, get):
         eventually(lambda: get(port, "/readyz").status_code == 200)
 
 
+def test_a_folder_that_cannot_be_looked_at_is_not_ready(get, tmp_path):
+    """As where a parent may not be searched, which no folder is to root."""
+    status = Status(folder=tmp_path / ("x" * 300), last_success=time.time())
+    with serve_health(status, 0) as port:
+        told = get(port, "/readyz")
+    assert told.status_code == 503
+    assert told.text.endswith("x: there is no such folder\n")
+
+
 def test_a_folder_whose_name_is_no_text_is_told_all_the_same(get, tmp_path):
     status = Status(folder=tmp_path / os.fsdecode(b"\xff"), last_success=time.time())
     with serve_health(status, 0) as port:

@@ -71,6 +71,40 @@ def test_a_lock_on_what_the_mirror_reads_is_told_and_costs_no_connection(*, worl
     assert len(messages(logging.ERROR)) == 1
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_deactivation_goes_out_while_profiles_is_locked(*, world, watching, is_new):
+    off = world.configuration("off", {"temperature": 0.5})
+    ann, bob = world.user(world.seed), world.user(off)
+    world.mirror().once()
+    options = {"answer_seconds": 2.0, "poll_seconds": 0.2, "audit_seconds": 0.2}
+    if not is_new:
+        mirror = watching(world.mirror(**options))
+        eventually(lambda: mirror.status.is_ready)
+    with psycopg.connect(world.url) as locker:
+        locker.execute("lock table profiles in access exclusive mode")
+        if is_new:
+            mirror = watching(world.mirror(**options))
+        eventually(lambda: "another session has locked a table" in mirror.status.reason)
+        assert world.served().keys() == {ann, bob}
+        world.execute("update app_configurations set is_active = false where id = %s", off)
+        eventually(lambda: world.served().keys() == {ann})
+        assert not mirror.status.is_ready
+
+
+@pytest.mark.parametrize("table", ["change_log", "assignment_history"])
+def test_a_lock_on_the_change_log_has_everything_read_and_is_no_alarm(*, world, watching, messages, table):
+    mirror = watching(world.mirror(answer_seconds=1.0, poll_seconds=0.2))
+    eventually(lambda: mirror.status.is_ready)
+    locked = "another session has locked the change log: reading everything again"
+    with psycopg.connect(world.url) as locker:
+        locker.execute(f"lock table windsock.{table} in access exclusive mode")
+        user = world.user(world.seed)
+        eventually(lambda: user in world.served())
+        eventually(lambda: messages().count(locked) >= 3)
+        assert mirror.status.is_ready
+    assert messages(logging.ERROR) == []
+
+
 def test_a_lock_while_the_guard_holds_assignments_back_costs_no_connection(world, watching):
     mirror = watching(world.mirror(answer_seconds=4.0, poll_seconds=0.1))
     users = [world.user(world.seed) for _ in range(40)]

@@ -1,6 +1,7 @@
 """A running mirror's health, readiness and metrics for operators, over HTTP."""
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -62,9 +63,15 @@ class Status:
             return self.trouble
         if not self.last_success:
             return "nothing published yet"
-        if self.folder is not None and not self.folder.is_dir():
-            return f"{self.folder}: there is no such folder"
+        if self.folder is not None and (lack := lack_of(self.folder)):
+            return lack
         return f"not known to be right for {self.age:.0f} s" if self.age >= STALE_SECONDS else ""
+
+
+def lack_of(folder: Path) -> str:
+    """Say that a folder isn't there; empty if it is."""
+    # Path.is_dir raises where a parent may not be searched
+    return "" if os.path.isdir(folder) else f"{folder}: there is no such folder"  # noqa: PTH112
 
 
 @contextlib.contextmanager

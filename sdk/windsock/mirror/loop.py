@@ -197,21 +197,26 @@ class Mirror:
         pace.chores(source)
         self._tell_others(source, pace)
         deadline = time.monotonic() + pace.pause
-        poll_at = time.monotonic() + self._options.poll_seconds
+        poll_at = time.monotonic()
         while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
             is_woken = source.wait(min(left, _SLICE_SECONDS))
             self._tell_others(source, pace)
             if (is_woken or self._bases.are_changed()) and not pace.failures:
                 return
-            if pace.is_guarded and (is_woken or time.monotonic() >= poll_at):
+            if pace.failures and (is_woken or time.monotonic() >= poll_at):
                 self._follow_configurations(source)
                 poll_at = time.monotonic() + self._options.poll_seconds
 
     def _follow_configurations(self, source: Source) -> None:
+        """Publish deactivations and corrections, also while a guard or a lock stops the assignments."""
+        if self._publisher.is_cut_short:
+            return  # the folder is the trouble
         try:
             self._report(self._publisher.publish_configurations(source.configurations()))
-        except LockedError as error:
-            self._alarm.sound(error)
+        except TakenOverError:
+            raise
+        except MirrorError as error:  # it stops the next full publication too, which sounds the alarm
+            _log.debug("configurations aren't published either: %s", error)
 
     def _tell_others(self, source: Source, pace: "Pace") -> None:
         """Report to standby mirrors and services every few seconds, and when the trouble changes."""
@@ -268,7 +273,7 @@ class Mirror:
             self._alarm.sound(error)
             return
         if leader is None:  # the database can't tell
-            wrong: str | None = "" if path.is_dir() else f"{path}: there is no such folder"
+            wrong: str | None = health.lack_of(path)
         else:
             wrong = trouble(leader, group, path, self._memory.read().folder, waited)
         if wrong:

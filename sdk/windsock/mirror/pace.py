@@ -4,7 +4,7 @@ import math
 import time
 
 from windsock.backoff import Backoff
-from windsock.errors import DatabaseUnfitError, GuardError
+from windsock.errors import DatabaseUnfitError
 from windsock.logs import get_logger
 from windsock.mirror.options import MirrorOptions
 from windsock.mirror.postgres import Source
@@ -26,8 +26,7 @@ class Pace:
     def __init__(self, options: MirrorOptions) -> None:
         self._options = options
         self.failures = 0
-        self.is_guarded = False  # a guard caused the last failure: configurations are still published
-        self._is_locked = False  # another session's lock did
+        self._is_locked = False  # another session's lock caused the last failure
         self._full_at = -math.inf
         self._full_took = 0.0
         self._tested_at = self._cut_at = self._audited_at = time.monotonic()
@@ -47,13 +46,12 @@ class Pace:
     def failed(self, error: Exception) -> None:
         """Record a failed publication."""
         self.failures += 1
-        self.is_guarded = isinstance(error, GuardError)
         self._is_locked = isinstance(error, LockedError)
 
     def recovered(self) -> None:
         """Record a publication that succeeded."""
         self.failures = 0
-        self.is_guarded = self._is_locked = False
+        self._is_locked = False
 
     @property
     def pause(self) -> float:

@@ -21,7 +21,16 @@ from windsock.mirror.fitness import (
     warn_without_log,
 )
 from windsock.mirror.id_lists import IdList, IdTally
-from windsock.mirror.queries import QUERIES, DatabaseError, LockedError, clear_errors, deadline, end, one
+from windsock.mirror.queries import (
+    QUERIES,
+    DatabaseError,
+    LockedError,
+    LockNotAvailable,
+    clear_errors,
+    deadline,
+    end,
+    one,
+)
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 
 if TYPE_CHECKING:
@@ -31,6 +40,7 @@ _log = get_logger("windsock.mirror")
 
 MAX_CHANGES = 10_000
 _CUT_AT_ONCE = 20_000
+_TROUBLE_BYTES = 5_000
 _READING_SECONDS = 300.0
 _LOOK_AGAIN_SECONDS = 0.02  # while changes are in progress that send no notification
 _LONGEST_LOOK_SECONDS = 0.25  # if they lead to nothing: a transaction that stays open
@@ -149,6 +159,7 @@ class Source:
             trouble: The current problem; empty if there's none.
         """
         if self._capability.has_mirrors:
+            trouble = trouble.encode()[:_TROUBLE_BYTES].decode(errors="ignore")  # SQL_ASCII cuts anywhere
             parameters = {"group": group, "folder": folder, "age": age, "trouble": trouble}
             try:
                 with self.asking_briefly() as connection:
@@ -226,8 +237,8 @@ class Source:
     def changes(self, since: str, audited: Collection[str] | None = None) -> Changes | None:
         """Read what changed after the snapshot `since`; None if a full read is needed.
 
-        That is the case after a TRUNCATE, if unread log entries were deleted, and if more than `MAX_CHANGES`
-        rows changed.
+        That is the case after a TRUNCATE, if unread log entries were deleted, if another session has locked
+        the log, and if more than `MAX_CHANGES` rows changed.
 
         Args:
             since: A snapshot.
@@ -241,7 +252,11 @@ class Source:
                 _log.warning("the change log was trimmed before it was read here: reading everything again")
                 return None
             parameters = {"since": since, "limit": MAX_CHANGES + 1}
-            rows = self._connection.execute(QUERIES["changes_since"], parameters).fetchall()
+            try:
+                rows = self._connection.execute(QUERIES["changes_since"], parameters).fetchall()
+            except LockNotAvailable:
+                _log.warning("another session has locked the change log: reading everything again")
+                return None
             if len(rows) > MAX_CHANGES or any(row_id is None for _, row_id in rows):
                 return None
             changed = {row_id for table, row_id in rows if table == "app_configurations"}

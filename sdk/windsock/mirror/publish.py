@@ -67,6 +67,7 @@ class Publisher:
     Attributes:
         published: The documents' content.
         folder_id: The folder's identifier, once it's taken over.
+        is_cut_short: Whether the last publication failed midway.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Publisher:
         self.progress: Callable[[int, int], None] = lambda _done, _total: None
         self._complaints: dict[str, str] = {}
         self.published = Published()
-        self._is_cut_short = False
+        self.is_cut_short = False
         self.folder_id = ""
 
     def load(self) -> None:
@@ -103,7 +104,7 @@ class Publisher:
                 self.published.tallies[number] = _tallies(shard)
         remembered, assigned = self._memory.read(), self.published.assigned
         self._guard.restore(remembered.peaks, assigned, remembered.left(assigned))
-        self._is_cut_short = False
+        self.is_cut_short = False
 
     def take_over(self) -> None:
         """Load the folder's documents, claim it for this mirror and its group, and stop all others' writes.
@@ -211,7 +212,7 @@ class Publisher:
 
     def _find_again(self) -> None:
         """After a publication that failed midway, read what it wrote, as after one that was killed."""
-        if self._is_cut_short:
+        if self.is_cut_short:
             self.load()
 
     def _leave_out_damaged(self) -> None:
@@ -270,7 +271,7 @@ class Publisher:
             return None
 
     def _write_all(self, shards: Iterable[tuple[int, Shard]]) -> Written:
-        self._is_cut_short = True
+        self.is_cut_short = True
         files, size = [], 0
         made: deque[tuple[int, int, dict[str, IdTally]]] = deque()
         for name, is_written in self._folder.write_all(self._rendered(shards, made)):
@@ -281,7 +282,7 @@ class Publisher:
                 size += length
         if files:
             self._folder.sync()
-        self._is_cut_short = False
+        self.is_cut_short = False
         return Written(tuple(files), size, self.published.assigned)
 
     def _rendered(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 QUERIES = load_queries("windsock.mirror", "queries.sql")
 DatabaseError = psycopg.Error
+LockNotAvailable = psycopg.errors.LockNotAvailable
 _WHO_MAY = (
     "the mirror's role may not read what it needs. Connect as windsock_mirror (`alter role windsock_mirror "
     "login password '...'`), or give the role BYPASSRLS and the same grants"

@@ -62,7 +62,7 @@ select
 -- The mirror that leads is at work; how long ago its documents were right, by this server's clock.
 insert into windsock.mirrors as mirrors (group_name, folder, reported_at, right_at, trouble)
 values (%(group)s, %(folder)s, pg_catalog.now(), pg_catalog.now() - %(age)s::float8 * interval '1 second',
-        pg_catalog.left(%(trouble)s, 5000))
+        %(trouble)s)
 on conflict (group_name) do update
 set folder = excluded.folder, reported_at = excluded.reported_at,
     right_at = coalesce(excluded.right_at, mirrors.right_at), trouble = excluded.trouble;
