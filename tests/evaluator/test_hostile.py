@@ -6,14 +6,18 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from types import MappingProxyType
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 from openfeature.exception import ErrorCode
 from tests.evaluator.costly_inputs import CostlyInputs
 from tests.processor import at_most
+from werkzeug.local import LocalProxy
 
 from windsock.evaluator import CompiledFlag, Outcome
+from windsock.evaluator.values import plain
 from windsock.evaluator.work_limit import MAX_STEPS, begin, steps_spent
 from windsock.flags import read_document
 
@@ -328,3 +332,14 @@ def test_odd_values_give_an_outcome(rule: object, value: object) -> None:
     found = outcome(rule, x=value, targetingKey=value)
     assert (found.error_code is None) == (found.error_message is None)
     assert found.variant in (None, "a", "true")
+
+
+@pytest.mark.parametrize("lazy", [LocalProxy, SimpleLazyObject], ids=["werkzeug", "django"])
+@pytest.mark.parametrize("value", [None, True, False, 7, 2.5, Decimal("2.5"), "a", ["a"], {"b": 1}], ids=repr)
+def test_a_lazy_attribute_is_what_it_stands_for(
+    lazy: Callable[[Callable[[], object]], object], value: object
+) -> None:
+    """Flask's and Django's say that they are of the class of what they stand for."""
+    assert plain(lazy(lambda: value)) == plain(value)
+    assert type(plain(lazy(lambda: value))) is type(plain(value))
+    assert plain((lazy(lambda: value),)) == [plain(value)]

@@ -331,9 +331,14 @@ class TestViews:
         teacher = Teacher.for_user(lazy(lambda: key), tier=lazy(lambda: "pro"))
         assert (teacher.retrieval_top_k, teacher.rerank_top_n) == (25, 4)
 
-    @pytest.mark.parametrize("key", ["", None])
+    @pytest.mark.parametrize(
+        "key",
+        ["", None, LocalProxy(lambda: None), SimpleLazyObject(lambda: None)],
+        ids=["", "none", "werkzeug", "django"],
+    )
     def test_a_call_without_a_user_has_no_profile(self, serve: Serve, key: object) -> None:
-        serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {"ann": CONFIG})})
+        profiles = {"ann": CONFIG, "None": CONFIG}
+        serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, profiles)})
         assert Teacher.for_user(key).retrieval_top_k == 10
 
     @pytest.mark.parametrize(

@@ -57,7 +57,11 @@ def key_text(targeting_key: object) -> str | None:
         return str(targeting_key)  # what is raised here is a signal's, such as a worker's order to stop
     possible = ValueError if type(targeting_key) is int else BaseException  # an integer has too many digits
     try:
-        text = targeting_key if issubclass(type(targeting_key), str) else str(targeting_key)
+        text = (
+            targeting_key
+            if issubclass(type(targeting_key), str)
+            else str("" if targeting_key.__class__ is type(None) else targeting_key)  # a proxy may be None
+        )
     except KeyboardInterrupt:
         raise
     except possible as error:  # the caller's object may raise anything

@@ -66,17 +66,17 @@ def plain(value: object) -> Value:
 def _converted(value: object, room: Iterator[int]) -> Value:  # noqa: PLR0911 - a line for each type
     if isinstance(value, str):
         return str.__str__(value if issubclass(type(value), str) else str(value))  # a proxy says it's text
+    if isinstance(value, (bool, type(None))):  # a proxy
+        return bool(value) if isinstance(value, bool) else None
     if isinstance(value, Integral):
-        return int(value)
+        return int(value.__int__())  # Django's proxies pass on methods, but int() and float() refuse them
     if isinstance(value, (Real, Decimal)):
-        return float(value)
+        return float(value.__float__())
     if isinstance(value, Mapping):
         return dict(zip(map(str, value), _each(value.values(), room), strict=False))
     if isinstance(value, (Sequence, set, frozenset)):
         return list(_each(value, room))
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value)
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _each(items: Iterable[object], room: Iterator[int]) -> Iterator[Value]:
