@@ -157,10 +157,18 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "cat-condition",
         "`and` or `or` as a part of `cat`",
-        "npm leaves out the other parts. Use `if`, or give a `var` a default.",
+        "npm leaves out the other parts, or takes the wrong argument. Use `if`, or give a `var` a default.",
         NPM,
         when({"==": [{"cat": ["x", {"or": [var("t"), "y"]}]}, "xa"]}),
         {"t": "a"},
+    ),
+    Construct(
+        "default-condition",
+        "`and`, `or` or `all` as the default of a `var`",
+        "npm doesn't read the attribute, or fails. Use `if`.",
+        NPM,
+        when({"==": [{"var": ["t", {"or": [var("n"), "y"]}]}, "a"]}),
+        {"t": "a", "n": "b"},
     ),
     Construct(
         "substr-start",

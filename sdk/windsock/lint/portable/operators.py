@@ -75,7 +75,7 @@ def _cat(_: str, arguments: JsonValue) -> Iterator[Found]:
     filled = [index for index, part in enumerate(parts) if not _may_be_blank(part)] or [len(parts), -1]
     for index, part in enumerate(parts):
         first, last = index <= filled[0], index >= filled[-1]
-        if len(parts) > 1 and isinstance(part, dict) and not part.keys().isdisjoint(("and", "or")):
+        if _applies(part, "and", "or"):
             yield "cat-condition", (index,)
         elif _may_be_trimmed(part, first=first, last=last):
             yield "cat-space", (index,)
@@ -123,6 +123,14 @@ def _var(_: str, arguments: JsonValue) -> Iterator[Found]:
         yield "argument-type", ()
     elif isinstance(name, str) and name and "" in name.split("."):
         yield "var-leading-dot", ()
+    if isinstance(arguments, list) and any(
+        _applies(default, "and", "or", "all") for default in arguments[1:2]
+    ):
+        yield "default-condition", (1,)
+
+
+def _applies(value: JsonValue, *operators: str) -> bool:
+    return isinstance(value, dict) and not value.keys().isdisjoint(operators)
 
 
 def _listing(name: str, arguments: JsonValue) -> Iterator[Found]:
