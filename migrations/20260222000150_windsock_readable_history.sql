@@ -1,7 +1,6 @@
 -- The history of changes stays readable. One row of `windsock_assigner` or `windsock_api` that Python can't read, or that has
 -- another shape than those of windsock, broke a page and commands for everybody: an end of time, JSON of thousands of levels,
--- a number of thousands of digits, a list for an object. NOT VALID: no table is read while requests wait. Of such rows
--- from before stays who changed something, and when.
+-- a number of thousands of digits, a list for an object. NOT VALID: no table is read while requests wait.
 alter table windsock.profile_changes add constraint profile_changes_are_readable check (
     changed_at between '1900-01-01 00:00+00' and '9000-01-01 00:00+00'
     and pg_catalog.jsonb_typeof(before) = 'object'
@@ -17,24 +16,6 @@ alter table windsock.profile_changes add constraint profile_changes_are_readable
         after, 'strict $.**{0 to 301} ? (@.type() == "number" && (@ > 1e4000 || @ < -1e4000))'
     )
 ) not valid;
-update windsock.profile_changes
-set before = '{}', after = '{}', actor = pg_catalog.left(actor, 1000), profile = pg_catalog.left(profile, 1000),
-    changed_at = least(greatest(changed_at, '1900-01-01 00:00+00'), '9000-01-01 00:00+00')
-where not (
-    changed_at between '1900-01-01 00:00+00' and '9000-01-01 00:00+00'
-    and pg_catalog.jsonb_typeof(before) = 'object'
-    and coalesce(pg_catalog.jsonb_typeof(before -> 'settings'), 'null') in ('object', 'null')
-    and pg_catalog.jsonb_typeof(after) = 'object'
-    and coalesce(pg_catalog.jsonb_typeof(after -> 'settings'), 'null') in ('object', 'null')
-    and not pg_catalog.jsonb_path_exists(before, 'strict $.**{301}')
-    and not pg_catalog.jsonb_path_exists(
-        before, 'strict $.**{0 to 301} ? (@.type() == "number" && (@ > 1e4000 || @ < -1e4000))'
-    )
-    and not pg_catalog.jsonb_path_exists(after, 'strict $.**{301}')
-    and not pg_catalog.jsonb_path_exists(
-        after, 'strict $.**{0 to 301} ? (@.type() == "number" && (@ > 1e4000 || @ < -1e4000))'
-    )
-);
 alter table windsock.configuration_audit add constraint configuration_audit_is_readable check (
     requested_at between '1900-01-01 00:00+00' and '9000-01-01 00:00+00'
     and coalesce(written_at between '1900-01-01 00:00+00' and '9000-01-01 00:00+00', true)
@@ -49,26 +30,6 @@ alter table windsock.configuration_audit add constraint configuration_audit_is_r
         changed, 'strict $.**{0 to 301} ? (@.type() == "number" && (@ > 1e4000 || @ < -1e4000))'
     )
 ) not valid;
-update windsock.configuration_audit
-set changed = '{}',
-    requested_at = least(greatest(requested_at, '1900-01-01 00:00+00'), '9000-01-01 00:00+00'),
-    written_at = case
-        when written_at is not null then least(greatest(written_at, '1900-01-01 00:00+00'), '9000-01-01 00:00+00')
-    end
-where not (
-    requested_at between '1900-01-01 00:00+00' and '9000-01-01 00:00+00'
-    and coalesce(written_at between '1900-01-01 00:00+00' and '9000-01-01 00:00+00', true)
-    and pg_catalog.jsonb_typeof(changed) = 'object'
-    and not coalesce(pg_catalog.jsonb_path_exists(
-        changed,
-        'strict $.keyvalue() ? (@.value.type() != "array" || @.value.size() != 2 || @.key != "" && !(@.key starts with "/"))',
-        '{}', true
-    ), false)
-    and not pg_catalog.jsonb_path_exists(changed, 'strict $.**{301}')
-    and not pg_catalog.jsonb_path_exists(
-        changed, 'strict $.**{0 to 301} ? (@.type() == "number" && (@ > 1e4000 || @ < -1e4000))'
-    )
-);
 -- An exposure takes its assignment's share, and its own constraint then refused it.
 alter table windsock.experiment_assignments add constraint experiment_assignments_have_a_share check (
     allocation > '-infinity' and allocation < 'infinity'

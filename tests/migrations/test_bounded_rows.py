@@ -301,3 +301,48 @@ def test_of_what_an_older_database_has_of_them_stays_who_and_when(empty_database
         assert audited == (audits + 1, audits)
         for table in ("profile_changes", "configuration_audit"):
             assert len(owner.execute(f"select * from windsock.{table}").fetchall()) > 10
+
+
+OVERSIZED = {  # what to add to an ordinary row, so that a limit on size and one on what can be read refuse it
+    "public.usage_logs": (
+        {"user_id": "repeat('x', 60000)", "latency_ms": "'NaN'"},
+        {"values": HUGE["jsonb"], "cost": "'NaN'"},
+        {"healed": HUGE["jsonb"], "recorded_at": "'infinity'"},
+    ),
+    "windsock.metric_events": ({"attributes": HUGE["jsonb"], "value": "'infinity'"},),
+    "windsock.withdrawals": ({"variant": "e'a\\nb'", "expires_at": "'infinity'"},),
+    "windsock.configuration_audit": (
+        {"actor": "repeat('ü', 300)", "flag": "repeat('ü', 300)", "changed": "'[]'"},
+        {"request": HUGE["jsonb"], "revision_before": "repeat('x', 300)", "changed": "'1'"},
+        {"file": "repeat('ü', 5000)", "revision_after": "repeat('x', 300)", "requested_at": "'infinity'"},
+    ),
+    "windsock.profile_changes": (
+        {"actor": "repeat('ü', 60000)", "profile": "repeat('x', 60000)", "before": "'[]'"},
+        {"after": HUGE["jsonb"], "changed_at": "'infinity'"},
+    ),
+    "windsock.experiment_assignments": (
+        {"unit": "'infinite'", "allocation": "'NaN'"},
+        {"fields": HUGE["text[]"], "allocation": "'infinity'"},
+    ),
+}
+
+
+@pytest.mark.parametrize("limits", ["windsock_bounded_rows", "windsock_least_rights"])
+def test_rows_beyond_two_limits_keep_no_older_database_from_being_migrated(empty_database, limits):
+    """An UPDATE that mends one of them is refused by the limit that the row was there before."""
+    migrations = read_migrations()
+    older = [each for each in migrations if each.name != "windsock_oversized_rows"]
+    older = older[: [each.name for each in older].index(limits)]
+    with connect(empty_database) as owner:
+        migrate(owner, older)
+        planted = 0
+        for table, rows in OVERSIZED.items():
+            if not owner.execute("select to_regclass(%s)", [table]).fetchone()[0]:
+                continue
+            needed = dict(owner.execute(NEEDED, [table]).fetchall())
+            ordinary = {name: CHOSEN.get(name, ORDINARY[each]) for name, each in needed.items()}
+            planted += sum(takes_it(owner, insertion(table, ordinary | row)) for row in rows)
+        assert planted >= 7
+        migrate(owner, migrations)
+        for table in OVERSIZED:
+            owner.execute(f"select * from {table}").fetchall()
