@@ -6,11 +6,14 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from psycopg.types.json import Jsonb
 from tests.console.browser import pages_about
-from tests.console.conftest import WARM
+from tests.console.conftest import ADA, WARM
 from tests.console.hostile import EVIL, addresses, plant
 from tests.console.scenes import ten_thousand
 from tests.console.test_who_may import FORMS
+
+from windsock.mirror import profiles
 
 
 @pytest.fixture
@@ -121,6 +124,41 @@ def test_a_write_of_a_shape_that_no_flag_has_hides_no_other(admin, connection, c
     ).fetchone()[0]
     assert admin.get("/changes").status_code == 200
     assert admin.get("/change", id=str(number), kind="file").status_code == 200
+
+
+NOBODY = "00000000-0000-0000-0000-00000000dead"
+
+
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        ("edit", {}, None),
+        ("edit", {"settings": {}}, None),
+        ("edit", {"settings": None, "description": None, "active": True}, None),
+        ("edit", {"settings": {}, "description": 1, "active": True}, None),
+        ("edit", {"settings": {}, "description": None, "active": "x"}, None),
+        ("assign", {str(ADA): "x"}, {str(ADA): None}),
+        ("assign", {str(ADA): {}}, {str(ADA): None}),
+        ("assign", {str(ADA): NOBODY}, {str(ADA): None}),
+        ("assign", {"nobody": None}, {}),
+        ("assign", {"": None}, {}),
+    ],
+)
+def test_undoing_what_windsock_did_not_record_changes_nothing(admin, connection, action, before, after):
+    with connection.transaction():
+        now = profiles.load(connection, "warm")[0].as_data()
+    connection.execute("update profiles set config_id = null where id = %s", [ADA])
+    [number] = connection.execute(
+        "insert into windsock.profile_changes (action, profile, before, after)"
+        " values (%s, 'warm', %s, %s) returning id",
+        [action, Jsonb(before), Jsonb(now if after is None else after)],
+    ).fetchone()
+    state = "select array(select c::text from app_configurations c), array(select p::text from profiles p)"
+    rows = connection.execute(state).fetchone()
+    answer = admin.send("/changes/undo", id=str(number))
+    assert answer.status_code in (409, 422)
+    assert "nothing was changed" in answer.text
+    assert connection.execute(state).fetchone() == rows
 
 
 def test_nor_does_a_change_of_somebody_without_a_name(admin, connection):

@@ -258,6 +258,12 @@ def undo(connection: "Connection", number: int, actor: str | None = None) -> Pro
         raise ChangedSinceError(
             f"change {number} can't be undone: what it made was changed since; nothing was changed"
         )
+    if action not in ("create", "edit") and _names_missing(connection, before):
+        raise ChangedSinceError(
+            f"change {number} can't be undone: a profile that its users had is gone; nothing was changed"
+        )
+    if not _is_undoable(action, before, after):
+        raise ConfigurationError(f"windsock recorded no such change as {number}; nothing was changed")
     if action == "create" and (users := load(connection, profile)[1]):
         raise ChangedSinceError(
             f"change {number} can't be undone: {count(users, 'user')} got {profile} since; unassign it first"
@@ -307,6 +313,24 @@ def _now(connection: "Connection", name: str) -> dict[str, object] | None:
 
 def _is_assigned(connection: "Connection", after: Mapping[str, object]) -> bool:
     return _having(connection, list(after), has_uuids=_has_uuids(connection)) == dict(after)
+
+
+def _names_missing(connection: "Connection", before: Mapping[str, object]) -> bool:
+    """Whether users had a profile that doesn't exist."""
+    had = {str(config_id) for config_id in before.values() if config_id is not None}
+    return len(connection.execute(QUERIES["kept"], [list(had)]).fetchall()) < len(had)
+
+
+def _is_undoable(action: str, before: Mapping[str, object], after: Mapping[str, object]) -> bool:
+    """Whether a change has the form of those recorded here; `windsock_assigner` can record any."""
+    match action, before:
+        case "create", _:
+            return True
+        case "edit", {"settings": dict(), "description": str() | None, "active": bool()}:
+            return True
+        case "assign", _:
+            return before.keys() == after.keys()
+    return False
 
 
 def _having(connection: "Connection", users: Sequence[str], *, has_uuids: bool) -> dict[str, str | None]:

@@ -35,6 +35,10 @@ DELETE FROM public.app_configurations WHERE name = %s;
 -- The active profile of this name; without a lock, because who assigns may not write profiles.
 SELECT id FROM public.app_configurations WHERE name = %s AND coalesce(is_active, true);
 
+-- name: kept
+-- Those of some profiles that exist.
+SELECT id FROM public.app_configurations WHERE id::text = ANY(%s);
+
 -- name: active
 -- The names of all active profiles.
 SELECT name FROM public.app_configurations WHERE coalesce(is_active, true) ORDER BY name;
