@@ -99,8 +99,10 @@ as $$
             and xid < pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())
         order by xid
         limit most
-    ), recent as (
-        select xid from next where changed_at >= pg_catalog.now() - keep order by xid limit 1
+    ), recent as ( -- one of a clock that was ahead is not waited for
+        select xid from next
+        where changed_at between pg_catalog.now() - keep and pg_catalog.clock_timestamp()
+        order by xid limit 1
     ), old as materialized (
         select xid, id, user_id, changed_at from next
         where not exists (select from recent where recent.xid <= next.xid)

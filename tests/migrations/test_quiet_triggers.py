@@ -225,6 +225,21 @@ def test_a_transaction_that_began_long_before_it_ended_keeps_no_toggles_for_good
     assert application.execute(rows).fetchone() == (1,)
 
 
+def test_an_assignment_of_a_clock_that_was_ahead_keeps_no_others(application):
+    application.execute("truncate windsock.assignment_history")
+    application.execute(
+        "insert into windsock.assignment_history (user_id, xid, changed_at)"
+        " select 'ann', (10 + g)::text::xid8, date_trunc('minute', now()) - interval '2 hours' + g * interval '1 s'"
+        " from generate_series(1, 20) g"
+        " union all select 'tomorrow', '5', now() + interval '1 day'"
+    )
+    application.execute("select windsock.cut_log('1 hour', 20000)")
+    rows = application.execute(
+        "select user_id, count(*) from windsock.assignment_history group by 1 order by 1"
+    )
+    assert rows.fetchall() == [("ann", 1), ("tomorrow", 1)]
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_assignments_of_a_user_are_thinned_within_the_mirrors_limit(application):
     """Its statements end after a minute; what looked at each pair of a user's rows took hours."""
