@@ -188,6 +188,58 @@ def test_live_settings_of_another_module_are_followed(tmp_path, app):
     assert ("teacher", "top_k", "read", "main.py", 2) in uses
 
 
+@pytest.mark.parametrize(
+    "main",
+    [
+        "from app import current\nprint(current.top_k)\n",
+        "import app\nprint(app.current.top_k)\n",
+        "from . import current\nprint(current.top_k)\n",
+        "from app.more import current\nprint(current.top_k)\n",
+        "from .more.within import handed\nprint(handed.top_k)\n",
+    ],
+)
+def test_what_a_package_imports_can_be_imported_from_it(tmp_path, main):
+    files = {
+        "app/settings.py": "import windsock\nclass Teacher(windsock.Settings):\n    top_k: int = 3\nlive = Teacher.live()\n",
+        "app/__init__.py": "from .settings import live as current\n",
+        "app/more/__init__.py": "from .. import current\n",
+        "app/more/within.py": "from ..more import current as handed\n",
+        "app/main.py": main,
+    }
+    _, uses = written(tmp_path, files)
+    assert ("teacher", "top_k", "read", "main.py", 2) in uses
+
+
+def test_a_relative_import_means_its_own_package(tmp_path):
+    files = {}
+    for package, field in (("first", "one"), ("second", "two")):
+        files[f"{package}.v1/{package}/settings.py"] = (
+            f"import windsock\nclass {package.title()}(windsock.Settings):\n    {field}: int = 3\n"
+            f"live = {package.title()}.live()\n"
+        )
+        files[f"{package}.v1/{package}/{field}.py"] = f"from .settings import live\nprint(live.{field})\n"
+    _, uses = written(tmp_path, files)
+    assert {use for use in uses if use[2] == "read"} == {
+        ("first", "one", "read", "one.py", 2),
+        ("second", "two", "read", "two.py", 2),
+    }
+
+
+def test_settings_that_a_function_makes_global_are_followed(tmp_path):
+    here = (
+        "from app import Teacher\nteacher = None\n"
+        "def start():\n    global teacher\n    teacher = Teacher.live()\n"
+        "def use():\n    return teacher.top_k\n"
+    )
+    files = {
+        "app.py": "import windsock\nclass Teacher(windsock.Settings):\n    top_k: int = 3\n",
+        "here.py": here,
+        "main.py": "import here\ndef use():\n    return here.teacher.top_k\n",
+    }
+    _, uses = written(tmp_path, files)
+    assert {use[3:] for use in uses if use[2] == "read"} == {("here.py", 7), ("main.py", 3)}
+
+
 def test_calls_of_features_are_uses(tmp_path):
     flags = (
         "import windsock\nbeta = windsock.feature('beta', default=False)\n"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-_LONGEST: Final = 8
+LONGEST: Final = 8
 """The last so many parts of dotted names are compared."""
 
 DottedPath: TypeAlias = tuple[str, ...]
@@ -72,11 +72,11 @@ class Knowledge:
 
     def find(self, name: str) -> Known | None:
         """What ``package.module.name`` means."""
-        full = self.endings.get(tuple(name.split(".")[-_LONGEST:]))
+        full = self.endings.get(tuple(name.split(".")[-LONGEST:]))
         return None if full is None else self.globals[full]
 
 
 def module_path(path: str) -> DottedPath:
     """The last parts of a file's path, as they match those of an import."""
     parts = Path(path).with_suffix("").parts
-    return (parts[:-1] if parts[-1] == "__init__" else parts)[1 - _LONGEST :]
+    return (parts[:-1] if parts[-1] == "__init__" else parts)[1 - LONGEST :]

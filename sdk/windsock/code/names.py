@@ -2,7 +2,7 @@
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,8 +30,8 @@ class NameScope:
     is_class: bool
 
 
-def scope_of(node: ast.AST) -> NameScope:
-    """Look through a module, class, function or lambda."""
+def scope_of(node: ast.AST, folder: Sequence[str]) -> NameScope:
+    """Look through a module, class, function or lambda in a file of this folder, whose parts are given."""
     bound: dict[str, set[str]] = {}
     outside: set[str] = set()
     steps: list[ast.AST] = []
@@ -48,7 +48,7 @@ def scope_of(node: ast.AST) -> NameScope:
             continue
         if isinstance(each, (ast.Global, ast.Nonlocal)):
             outside.update(each.names)
-        for name, target in _bindings(each):
+        for name, target in _bindings(each, folder):
             bound.setdefault(name, set()).add(target)
     names = {name: frozenset(targets) for name, targets in bound.items() if name not in outside}
     return NameScope(names, tuple(steps), isinstance(node, ast.ClassDef))
@@ -106,7 +106,7 @@ def _around_body(node: ast.AST) -> Iterator[ast.AST]:
             yield from (each for each in found if isinstance(each, ast.AST))
 
 
-def _bindings(node: ast.AST) -> Iterator[tuple[str, str]]:
+def _bindings(node: ast.AST, folder: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The names that one node binds, with what each refers to."""
     match node:
         case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
@@ -115,7 +115,8 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, str]]:
             for alias in aliases:
                 first = alias.name.partition(".")[0]
                 yield (alias.asname, alias.name) if alias.asname else (first, first)
-        case ast.ImportFrom(module=module, names=aliases):
+        case ast.ImportFrom(names=aliases):
+            module = _imported_module(node, folder)
             for alias in aliases:
                 yield alias.asname or alias.name, f"{module}.{alias.name}" if module else alias.name
         case (
@@ -127,3 +128,14 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, str]]:
             | ast.MatchStar(name=str(name))
         ):
             yield name, f"{_LOCAL}.{name}"
+
+
+def _imported_module(node: ast.ImportFrom, folder: Sequence[str]) -> str:
+    """The module that names are imported from; a relative one with the folders around it that are names."""
+    parts = [] if node.module is None else [node.module]
+    if node.level:
+        for package in reversed(folder[: max(0, len(folder) + 1 - node.level)]):
+            if not package.isidentifier():
+                break
+            parts.insert(0, package)
+    return ".".join(parts)

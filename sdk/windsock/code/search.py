@@ -8,6 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from windsock.code.known import LONGEST
 from windsock.code.names import NameScope, scope_of
 from windsock.code.sources import Found, UnfitError, checked_tree, python_files, source_of
 from windsock.text import count
@@ -47,7 +48,7 @@ class Parsed:
     def scope(self, node: ast.AST) -> NameScope:
         """The names that the module, or a class, function or lambda in it, binds."""
         if node not in self._scopes:
-            self._scopes[node] = scope_of(node)
+            self._scopes[node] = scope_of(node, Path(self.path).parts[-LONGEST:-1])
         return self._scopes[node]
 
     def place(self, node: ast.expr) -> tuple[int, int]:

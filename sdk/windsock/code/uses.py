@@ -184,6 +184,15 @@ class _Uses(_Visitor):
         self._answers: dict[ast.expr, Known | None] = {}
         """What attributes give, until something is assigned: each asks for all before it in ``a.b.c``."""
 
+    def walk(self) -> None:
+        """Walk the module, which hands on what it imports."""
+        for name, targets in self._parsed.scope(self._parsed.tree).names.items():
+            known = next((found for each in targets if (found := self._knowledge.find(each))), None)
+            if known is not None:
+                self._code.add_holder(name, known)
+                self._knowledge.hold(self._module, name, known)
+        super().walk()
+
     def enter_scope(self, node: ast.AST) -> None:
         self._answers.clear()
         if isinstance(node, ast.ClassDef):
@@ -238,8 +247,13 @@ class _Uses(_Visitor):
         self._code.add_holder(name, known)
         if isinstance(owner, Holder) and known is not None:
             owner.members[name] = known
-        if isinstance(target, ast.Name) and len(self._scopes) == 1 and known is not None:
+        if isinstance(target, ast.Name) and known is not None and self._is_global(name):
+            self._scopes[0][name] = known
             self._knowledge.hold(self._module, name, known)
+
+    def _is_global(self, name: str) -> bool:
+        """Whether what is assigned to a name here is the module's."""
+        return len(self._around) == 1 or name not in self._around[-1].names
 
     def _call(self, node: ast.Call) -> None:
         names = self.names(node.func)
