@@ -86,7 +86,7 @@ class CachedValue(Generic[T]):
         if fault is not None:
             raise fault
         self.begin()
-        if self._thread is not None and self._thread.ident is not None:
+        if self._thread is not None and self._thread.is_alive():
             self._thread.join(wait)
         return self._computed
 
