@@ -119,3 +119,14 @@ def test_what_json_cannot_hold_is_left_out(windsock, tmp_path):
     assert json.loads(done.stdout)["flags"]["salt"]["variants"] == {"base": {"n": 1}}
     assert windsock("export", "app:Salt", "--format", "manifest").returncode == 0
     assert windsock("init", "app:Salt").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["my section", "'x'", "teacher.profile", "teacher.experiment"])
+def test_a_section_whose_name_is_no_flag_key_is_refused_and_nothing_is_written(windsock, tmp_path, name):
+    (tmp_path / "c.yaml").write_text(json.dumps({name: {"v": 1}}))
+    done = windsock("import", "c.yaml", "--module", "app.py")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert repr(name) in done.stderr
+    assert not (tmp_path / "app.py").exists()
+    assert not (tmp_path / "flagd").exists()

@@ -8,7 +8,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from windsock.errors import ConfigurationError
+from windsock.errors import ConfigurationError, DeclarationError
+from windsock.flag_names import checked_flag
 from windsock.flags import JsonValue
 from windsock.settings.settings import Settings
 
@@ -27,7 +28,7 @@ class SettingsModule:
         """Add a settings class for a flag, with a nested model for each mapping in it.
 
         Raises:
-            ConfigurationError: A name can't name a class or a field, or is already taken.
+            ConfigurationError: A name can't name a flag, a class or a field, or is already taken.
         """
         fields = values if isinstance(values, Mapping) else {}
         name = _class_name(section)
@@ -101,6 +102,10 @@ def _class_name(section: str) -> str:
     name = _camel(section)
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ConfigurationError(f"section {section!r} cannot name a class; rename it in the YAML")
+    try:
+        checked_flag(name, section)
+    except DeclarationError as error:
+        raise ConfigurationError(str(error)) from None
     return name
 
 
