@@ -119,10 +119,7 @@ def _of_class(flag_set: FlagSet, declaration: Declaration) -> Iterator[tuple[Mis
         yield from ((misfit, "") for misfit in _no_objects(base, name))
         for variant in _variants(base, "base"):
             yield from ((misfit, "") for misfit in _refused(declaration, [variant]))
-    for environment in {
-        "production": None,
-        **dict.fromkeys(environments_of(base)),
-    }:  # the default, and others
+    for environment in dict.fromkeys(("production", *environments_of(base))):
         served = _served(base, environment)
         below = [served] if served is not None else []
         for above in _combinations(arms, profiles):

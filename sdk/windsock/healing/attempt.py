@@ -329,7 +329,8 @@ def within(seconds: float | None, function: Callable[[], T]) -> list[T]:
     Raises:
         BaseException: Whatever it raised.
     """
-    answers, errors = list[T](), list[BaseException]()
+    answers: list[T] = []
+    errors: list[BaseException] = []
     context = copy_context()
 
     def run() -> None:

@@ -79,12 +79,8 @@ class LayerValidator:
             values = self.input_of(layers)
             self._class.__pydantic_validator__.validate_python(values, self_instance=instance)
         except LaidError as error:
-            return ValidationResult(
-                error=error.error,
-                faults=tuple(
-                    ValidationFault(error.path, each["type"], each["msg"]) for each in _errors(error.error)
-                ),
-            )
+            faults = [ValidationFault(error.path, each["type"], each["msg"]) for each in _errors(error.error)]
+            return ValidationResult(error=error.error, faults=tuple(faults))
         except ValidationError as error:
             faults = [
                 ValidationFault(_located(self._class, values, each["loc"]), each["type"], each["msg"])
