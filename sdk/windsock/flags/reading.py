@@ -86,11 +86,24 @@ def _decode(data: bytes, source: str) -> str:
 
 
 class _BadFlagError(Exception):
-    """A flag that must be left out: the pointer's steps inside the flag, and the reason."""
+    """A flag or a set's metadata that can't be used: the pointer's steps inside it, and the reason."""
 
     def __init__(self, tokens: Tokens, message: str) -> None:
         super().__init__(message)
         self.tokens = tokens
+
+
+def _metadata(value: JsonValue) -> Mapping[str, JsonValue]:
+    """The metadata of a set or of a flag, either of which may say how users are bucketed."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _BadFlagError(("metadata",), f"metadata must be an object, not {described(value)}")
+    bucketing = value.get("bucketing")
+    if bucketing is not None and bucketing not in BUCKETINGS:
+        message = f"bucketing {quoted(bucketing)} is unknown, and guessing would move users; write v2 or v3"
+        raise _BadFlagError(("metadata", "bucketing"), message)
+    return value
 
 
 def _references(evaluators: Mapping[str, JsonValue]) -> "References":
@@ -122,18 +135,10 @@ class _Checker:
         )
 
     def _set_metadata(self) -> Mapping[str, JsonValue]:
-        metadata = self._raw.metadata
-        if metadata is None:
-            return {}
-        if not isinstance(metadata, dict):
-            raise self._refused(("metadata",), f"metadata must be an object, not {described(metadata)}")
-        bucketing = metadata.get("bucketing")
-        if bucketing is not None and bucketing not in BUCKETINGS:
-            message = (
-                f"bucketing {quoted(bucketing)} is unknown, and guessing would move users; write v2 or v3"
-            )
-            raise self._refused(("metadata", "bucketing"), message)
-        return metadata
+        try:
+            return _metadata(self._raw.metadata)
+        except _BadFlagError as error:
+            raise self._refused(error.tokens, str(error)) from None
 
     def _evaluators(self) -> Mapping[str, JsonValue]:
         evaluators = self._raw.evaluators
@@ -196,17 +201,9 @@ class _Checker:
         return resolved.value
 
     def _flag_metadata(self, body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-        own = body.get("metadata")
-        if own is not None and not isinstance(own, dict):
-            raise _BadFlagError(("metadata",), f"metadata must be an object, not {described(own)}")
-        bucketing = own.get("bucketing") if own else None
-        if bucketing is not None and bucketing not in BUCKETINGS:
-            message = (
-                f"bucketing {quoted(bucketing)} is unknown, and guessing would move users; write v2 or v3"
-            )
-            raise _BadFlagError(("metadata", "bucketing"), message)
+        own = _metadata(body.get("metadata"))
         # null removes nothing: flagd skips it too
-        return {**self._metadata, **{key: value for key, value in (own or {}).items() if value is not None}}
+        return {**self._metadata, **{key: value for key, value in own.items() if value is not None}}
 
     def _note_misspelt(self, raw: RawFlag, body: Mapping[str, JsonValue]) -> None:
         for name in body:
