@@ -129,8 +129,9 @@ class Attempt(Generic[S]):
             return
         try:
             suspects = self._suspects(error)
-            fell = dict.fromkeys(self._judge(error, suspects).fields or suspects, NOT_HEALED)
-            set_healed(self.settings, (*self._healed, *self._account(error, fell)))
+            named = self._judge(error, suspects).fields or suspects
+            healed = self._account(error, dict.fromkeys(named, NOT_HEALED))
+            set_healed(self.settings, (*self._healed, *healed))
             logger.error(
                 "%s: the answer failed after it had begun, so it is not healed: %s",
                 type(self.settings).__name__, self._text(error),
@@ -210,7 +211,8 @@ class Attempt(Generic[S]):
                 verdict = self._classifier(error, values)
             else:
                 (verdict,) = within(self.left(), lambda: self._classifier(error, values))
-            return Verdict(Blame(verdict.blame), tuple(name for name in verdict.fields if name in suspects))
+            fields = tuple(name for name in verdict.fields if name in suspects)
+            return Verdict(Blame(verdict.blame), fields)
         except KeyboardInterrupt:
             raise
         except BaseException as complaint:  # noqa: BLE001 - whatever a classifier of the caller's raises
